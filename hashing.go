@@ -1,0 +1,155 @@
+package shoal
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"math/bits"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"shoal/native"
+)
+
+// hashUnit is how much one worker reads at a time, in bytes: a complete subtree that divides every larger piece.
+const hashUnit = 1 << 20
+
+// HashFile reads size bytes of r once, on all cores, and returns the object with the manifest that proves it. Memory
+// is bounded by one hashUnit per core and 32 bytes per hashUnit read. progress, if not nil, is called from several
+// goroutines with the number of bytes just hashed. A file that ends early fails with code Changed.
+func HashFile(ctx context.Context, r io.ReaderAt, size int64, progress func(int64)) (Object, *Manifest, error) {
+	o := Object{Size: size}
+	if err := o.Check(); err != nil {
+		return o, nil, err
+	}
+	m := &Manifest{Size: size}
+	var err error
+	if m.Tail, m.Siblings, err = proveTail(r, o); err != nil {
+		return o, nil, err
+	}
+	if o.Pieces() == 1 {
+		data := make([]byte, size)
+		if err := readFull(r, data, 0); err != nil {
+			return o, nil, err
+		}
+		if progress != nil {
+			progress(size)
+		}
+		o.ID = native.Sum(data)
+	} else {
+		if m.Pieces, err = hashPieces(ctx, r, o, progress); err != nil {
+			return o, nil, err
+		}
+		o.ID = native.Root(m.Pieces)
+	}
+	// The end was read apart from the rest: a file written to meanwhile may fail here, and not first at a peer.
+	if m.Verify(o) != nil {
+		return o, nil, Errorf(Changed, "the file changed while it was read; publish it again when it is at rest")
+	}
+	return o, m, nil
+}
+
+// hashPieces computes every piece's chaining value, one unit at a time in whatever order the workers get to them.
+func hashPieces(ctx context.Context, r io.ReaderAt, o Object, progress func(int64)) ([]Hash, error) {
+	unit := min(o.PieceLength(), hashUnit)
+	values := make([]Hash, (o.Size+unit-1)/unit)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			buf := make([]byte, unit)
+			for ctx.Err() == nil {
+				i := next.Add(1) - 1
+				if i >= int64(len(values)) {
+					return
+				}
+				offset := i * unit
+				data := buf[:min(unit, o.Size-offset)]
+				if err := readFull(r, data, offset); err != nil {
+					cancel(err)
+					return
+				}
+				values[i] = native.ChainingValue(data, uint64(offset/chunk))
+				if progress != nil {
+					progress(int64(len(data)))
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	perPiece := int(o.PieceLength() / unit)
+	if perPiece == 1 {
+		return values, nil
+	}
+	pieces := make([]Hash, 0, o.Pieces())
+	for group := range slices.Chunk(values, perPiece) {
+		pieces = append(pieces, native.Combine(group))
+	}
+	return pieces, nil
+}
+
+// proveTail reads the last piece and returns the last chunk and the siblings on its path.
+func proveTail(r io.ReaderAt, o Object) (tail []byte, siblings []Hash, err error) {
+	start, length := o.PieceRange(o.Pieces() - 1)
+	buf := make([]byte, min(length, hashUnit))
+	for offset, left := range tailLefts(o) {
+		value, err := subtree(r, start+offset, left, buf)
+		if err != nil {
+			return nil, nil, err
+		}
+		siblings = append(siblings, value)
+	}
+	slices.Reverse(siblings)
+	tail = make([]byte, o.Size-tailOffset(o))
+	return tail, siblings, readFull(r, tail, tailOffset(o))
+}
+
+// subtree returns the chaining value of length bytes at offset: a complete subtree of a power of two of chunks.
+func subtree(r io.ReaderAt, offset, length int64, buf []byte) (Hash, error) {
+	var values []Hash
+	for done := int64(0); done < length; {
+		data := buf[:min(int64(len(buf)), length-done)]
+		if err := readFull(r, data, offset+done); err != nil {
+			return Hash{}, err
+		}
+		values = append(values, native.ChainingValue(data, uint64((offset+done)/chunk)))
+		done += int64(len(data))
+	}
+	return native.Combine(values), nil
+}
+
+// tailLefts yields, from the top down, the left subtrees beside the path to the last chunk: where each begins within
+// the last piece and how long it is, in bytes.
+func tailLefts(o Object) iter.Seq2[int64, int64] {
+	return func(yield func(offset, length int64) bool) {
+		start, _ := o.PieceRange(o.Pieces() - 1)
+		chunks := (tailOffset(o)-start)/chunk + 1
+		for offset := int64(0); chunks > 1; {
+			left := int64(1) << (bits.Len64(uint64(chunks-1)) - 1)
+			if !yield(offset*chunk, left*chunk) {
+				return
+			}
+			offset += left
+			chunks -= left
+		}
+	}
+}
+
+func readFull(r io.ReaderAt, p []byte, offset int64) error {
+	n, err := r.ReadAt(p, offset)
+	if n == len(p) {
+		return nil
+	}
+	if err == io.EOF {
+		return Errorf(Changed, "the file ends at byte %d, before its size of record; it changed while it was read", offset+int64(n))
+	}
+	return fmt.Errorf("reading %d bytes at %d: %w", len(p), offset, err)
+}
