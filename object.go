@@ -9,8 +9,8 @@ const (
 	MaxBlock = 1 << 20
 	// MaxPieces is the most pieces an object has.
 	MaxPieces = 1 << 16
-	// MaxSize is the size of the largest object, in bytes: 2^53, above which JSON readers lose digits.
-	MaxSize = 1 << 53
+	// MaxSize is the size of the largest object, in bytes: 64 TiB, whose pieces have 1 GiB.
+	MaxSize = 1 << 46
 
 	minPieceLength = 256 << 10
 )

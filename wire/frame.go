@@ -1,0 +1,153 @@
+// Package wire is the Shoal protocol on the wire: frames, messages and their limits, as PROTOCOL.md and shoal.x in
+// this folder define them. It holds no state of a conversation: who may send what when is for its users.
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"shoal"
+	"shoal/xdr"
+)
+
+// Version is the protocol's version, and ALPN its name in TLS.
+const (
+	Version = 1
+	ALPN    = "shoal/1"
+)
+
+// HeaderSize is the size of a frame's header, in bytes.
+const HeaderSize = 12
+
+// Flags of a frame.
+type Flags uint16
+
+// A frame has no flags (a request or an event), FlagReply, or both.
+const (
+	FlagReply Flags = 1
+	FlagError Flags = 2
+)
+
+// Header is what stands before a frame's body (PROTOCOL.md section 3).
+type Header struct {
+	Length uint32 // of the body, in bytes
+	Kind   Kind
+	Flags  Flags
+	ID     uint32
+}
+
+// Frame is one frame as read. Body aliases the reader's buffer and is valid until the next read. Of a PIECE (the reply
+// to REQUEST) Body is only the head; Data bytes of the block follow on the connection.
+type Frame struct {
+	Header
+	Body []byte
+	Data int
+}
+
+// IsReply reports whether the frame answers a request.
+func (h Header) IsReply() bool { return h.Flags&FlagReply != 0 }
+
+// IsPiece reports whether the frame carries a block.
+func (h Header) IsPiece() bool { return h.Kind == KindRequest && h.Flags == FlagReply }
+
+func (h Header) String() string {
+	what := "request"
+	switch {
+	case h.Flags&FlagError != 0:
+		what = "error"
+	case h.IsReply():
+		what = "reply"
+	case h.ID == 0:
+		what = "event"
+	}
+	return fmt.Sprintf("%v %s %d, %d bytes", h.Kind, what, h.ID, h.Length)
+}
+
+// parseHeader reads a header and enforces rules F1 to F3 as far as one frame can show them.
+func parseHeader(b []byte) (Header, error) {
+	h := Header{
+		Length: binary.BigEndian.Uint32(b),
+		Kind:   Kind(binary.BigEndian.Uint16(b[4:])),
+		Flags:  Flags(binary.BigEndian.Uint16(b[6:])),
+		ID:     binary.BigEndian.Uint32(b[8:]),
+	}
+	return h, h.check()
+}
+
+func (h Header) check() error {
+	spec, known := kinds[h.Kind]
+	switch {
+	case !known:
+		return shoal.Errorf(shoal.BadRequest, "a frame of unknown kind %d (rule F2)", uint16(h.Kind))
+	case h.Flags != 0 && h.Flags != FlagReply && h.Flags != FlagReply|FlagError:
+		return shoal.Errorf(shoal.BadRequest, "a %v frame with flags %#x (rule F2)", h.Kind, uint16(h.Flags))
+	case spec.event && h.Flags != 0:
+		return shoal.Errorf(shoal.BadRequest, "a reply to %v, which is an event (rule F2)", h.Kind)
+	case spec.event != (h.ID == 0):
+		return shoal.Errorf(shoal.BadRequest, "a %v frame with id %d (rule F3)", h.Kind, h.ID)
+	case h.Length > spec.limit(h.Flags):
+		return shoal.Errorf(shoal.BadRequest, "a %v frame of %d bytes where %d are allowed (rule F1)",
+			h.Kind, h.Length, spec.limit(h.Flags))
+	case h.IsPiece() && h.Length < pieceHeadSize:
+		return shoal.Errorf(shoal.BadRequest, "a piece of %d bytes, shorter than its head (rule X1)", h.Length)
+	}
+	return nil
+}
+
+func (h Header) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, h.Length)
+	b = binary.BigEndian.AppendUint16(b, uint16(h.Kind))
+	b = binary.BigEndian.AppendUint16(b, uint16(h.Flags))
+	return binary.BigEndian.AppendUint32(b, h.ID)
+}
+
+// AppendRequest appends a request with the given id, not 0.
+func AppendRequest(b []byte, k Kind, id uint32, m Message) []byte { return appendFrame(b, k, 0, id, m) }
+
+// AppendEvent appends an event.
+func AppendEvent(b []byte, k Kind, m Message) []byte { return appendFrame(b, k, 0, 0, m) }
+
+// AppendReply appends the reply to a request.
+func AppendReply(b []byte, k Kind, id uint32, m Message) []byte {
+	return appendFrame(b, k, FlagReply, id, m)
+}
+
+// AppendError appends the error that answers a request: err's code and its text, cut at the protocol's limit.
+func AppendError(b []byte, k Kind, id uint32, err error) []byte {
+	return appendFrame(b, k, FlagReply|FlagError, id, NewErrorReply(err))
+}
+
+// AppendPieceHead appends the beginning of a PIECE; length bytes of the block must follow on the connection.
+func AppendPieceHead(b []byte, id uint32, head PieceHead, length uint32) []byte {
+	h := Header{Length: pieceHeadSize + length, Kind: KindRequest, Flags: FlagReply, ID: id}
+	return head.Append(h.append(b))
+}
+
+func appendFrame(b []byte, k Kind, f Flags, id uint32, m Message) []byte {
+	start := len(b)
+	b = Header{Kind: k, Flags: f, ID: id}.append(b)
+	b = m.Append(b)
+	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-HeaderSize))
+	return b
+}
+
+// Decode reads the body of a frame into m, whose type must be that of the frame's kind. The error has code BadRequest.
+func Decode(body []byte, m Message) error {
+	d := xdr.NewDecoder(body)
+	m.decode(d)
+	if err := d.Finish(); err != nil {
+		return shoal.Errorf(shoal.BadRequest, "decoding %T: %w", m, err)
+	}
+	return nil
+}
+
+// NewMessage returns an empty message of the type that frames with header h carry. h must come from a Conn.
+func NewMessage(h Header) Message {
+	switch {
+	case h.Flags&FlagError != 0:
+		return new(ErrorReply)
+	case h.IsReply():
+		return kinds[h.Kind].reply()
+	}
+	return kinds[h.Kind].request()
+}

@@ -1,0 +1,83 @@
+package wire
+
+import "fmt"
+
+// Kind says what a frame is about (PROTOCOL.md section 7). Append-only.
+type Kind uint16
+
+// The kinds of version 1.
+const (
+	KindHello     Kind = 1
+	KindAuth      Kind = 2
+	KindPing      Kind = 3
+	KindBye       Kind = 4
+	KindPublish   Kind = 16
+	KindUnpublish Kind = 17
+	KindList      Kind = 18
+	KindLookup    Kind = 19
+	KindAnnounce  Kind = 20
+	KindJoin      Kind = 32
+	KindLeave     Kind = 33
+	KindManifest  Kind = 34
+	KindHashes    Kind = 35
+	KindRequest   Kind = 36
+	KindCancel    Kind = 37
+	KindHave      Kind = 38
+	KindWithdraw  Kind = 39
+)
+
+// kindSpec is one row of the table in PROTOCOL.md section 7.
+type kindSpec struct {
+	name           string
+	event          bool
+	requestLimit   uint32 // bytes in the body of a request or event, at most
+	replyLimit     uint32 // bytes in the body of a reply, at most
+	request, reply func() Message
+}
+
+const errorLimit = 1032 // bytes in the body of an error reply, at most
+
+var kinds = map[Kind]kindSpec{
+	KindHello:     {"HELLO", false, 256, 4608, fresh[Hello], fresh[HelloReply]},
+	KindAuth:      {"AUTH", false, 64, 512, fresh[Auth], fresh[AuthReply]},
+	KindPing:      {"PING", false, 0, 0, fresh[Empty], fresh[Empty]},
+	KindBye:       {"BYE", true, 1032, 0, fresh[Bye], nil},
+	KindPublish:   {"PUBLISH", false, 512, 8, fresh[Publish], fresh[MutationReply]},
+	KindUnpublish: {"UNPUBLISH", false, 512, 8, fresh[Unpublish], fresh[MutationReply]},
+	KindList:      {"LIST", false, 512, 524288, fresh[List], fresh[ListReply]},
+	KindLookup:    {"LOOKUP", false, 512, 262144, fresh[Lookup], fresh[LookupReply]},
+	KindAnnounce:  {"ANNOUNCE", false, 65536, 0, fresh[Announce], fresh[Empty]},
+	KindJoin:      {"JOIN", false, 4608, 8448, fresh[Join], fresh[JoinReply]},
+	KindLeave:     {"LEAVE", false, 4, 0, fresh[Leave], fresh[Empty]},
+	KindManifest:  {"MANIFEST", false, 4, 2100000, fresh[ManifestRequest], fresh[ManifestReply]},
+	KindHashes:    {"HASHES", false, 8, 2097156, fresh[HashesRequest], fresh[HashesReply]},
+	KindRequest:   {"REQUEST", false, 16, 1048584, fresh[Request], fresh[PieceHead]},
+	KindCancel:    {"CANCEL", true, 4, 0, fresh[Cancel], nil},
+	KindHave:      {"HAVE", true, 4104, 0, fresh[Have], nil},
+	KindWithdraw:  {"WITHDRAW", true, 1036, 0, fresh[Withdraw], nil},
+}
+
+// fresh makes an empty message of type M.
+func fresh[M any, P interface {
+	*M
+	Message
+}]() Message {
+	return P(new(M))
+}
+
+func (s kindSpec) limit(f Flags) uint32 {
+	switch {
+	case f&FlagError != 0:
+		return errorLimit
+	case f&FlagReply != 0:
+		return s.replyLimit
+	}
+	return s.requestLimit
+}
+
+func (k Kind) String() string {
+	if spec, known := kinds[k]; known {
+		return spec.name
+	}
+	return fmt.Sprintf("kind %d", uint16(k))
+}

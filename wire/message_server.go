@@ -1,0 +1,253 @@
+package wire
+
+import (
+	"shoal"
+	"shoal/xdr"
+)
+
+// Publish makes Name stand for Content in Group.
+type Publish struct {
+	Sequence uint64
+	Group    shoal.Group
+	Name     shoal.Name
+	Content  shoal.Object
+}
+
+// Unpublish takes Name away if it stands for File.
+type Unpublish struct {
+	Sequence uint64
+	Group    shoal.Group
+	Name     shoal.Name
+	File     shoal.FileID
+}
+
+// MutationReply gives the revision at which the mutation holds.
+type MutationReply struct{ Revision uint64 }
+
+// List asks for at most Limit names after After ("" is the beginning), in the order of their bytes.
+type List struct {
+	Group shoal.Group
+	After string
+	Limit uint32
+}
+
+// Entry is one published name; Whole and Partial count its sources.
+type Entry struct {
+	Name    shoal.Name
+	Content shoal.Object
+	Whole   uint32
+	Partial uint32
+}
+
+// ListReply is a part of the list.
+type ListReply struct {
+	Revision uint64
+	Entries  []Entry
+	More     bool
+}
+
+// Lookup finds an object by name, or by FileID where Name is empty.
+type Lookup struct {
+	Group shoal.Group
+	Name  shoal.Name
+	File  shoal.FileID
+}
+
+// Source is one process of a device that serves an object, or a part of it. Candidates is a statement by the device.
+type Source struct {
+	Session    uint64
+	Device     shoal.DeviceID
+	Pieces     uint32
+	Candidates []byte
+}
+
+// LookupReply is an object and who has it.
+type LookupReply struct {
+	Revision uint64
+	Name     shoal.Name
+	Content  shoal.Object
+	Sources  []Source
+}
+
+// Offer says how many pieces of a swarm's object this process serves; 0 ends it.
+type Offer struct {
+	Swarm  shoal.Swarm
+	Pieces uint32
+}
+
+// Announce replaces the session's candidates, unless empty, and its offers for the swarms named.
+type Announce struct {
+	Candidates []byte
+	Offers     []Offer
+}
+
+const (
+	byName = 1
+	byFile = 2
+)
+
+func (m *Publish) Append(b []byte) []byte {
+	b = xdr.AppendUint64(b, m.Sequence)
+	b = xdr.AppendString(b, m.Group)
+	b = xdr.AppendString(b, m.Name)
+	return appendObject(b, m.Content)
+}
+
+func (m *Publish) decode(d *xdr.Decoder) {
+	m.Sequence = d.Uint64()
+	m.Group = group(d)
+	m.Name = name(d)
+	m.Content = object(d)
+}
+
+func (m *Unpublish) Append(b []byte) []byte {
+	b = xdr.AppendUint64(b, m.Sequence)
+	b = xdr.AppendString(b, m.Group)
+	b = xdr.AppendString(b, m.Name)
+	return xdr.AppendFixed(b, m.File[:])
+}
+
+func (m *Unpublish) decode(d *xdr.Decoder) {
+	m.Sequence = d.Uint64()
+	m.Group = group(d)
+	m.Name = name(d)
+	copy(m.File[:], d.Fixed(len(m.File)))
+}
+
+func (m *MutationReply) Append(b []byte) []byte { return xdr.AppendUint64(b, m.Revision) }
+func (m *MutationReply) decode(d *xdr.Decoder)  { m.Revision = d.Uint64() }
+
+func (m *List) Append(b []byte) []byte {
+	b = xdr.AppendString(b, m.Group)
+	b = xdr.AppendString(b, m.After)
+	return xdr.AppendUint32(b, m.Limit)
+}
+
+func (m *List) decode(d *xdr.Decoder) {
+	m.Group = group(d)
+	m.After = d.String(shoal.MaxName)
+	if m.After != "" {
+		checkLabel(d, func() error { _, err := shoal.ParseName(m.After); return err })
+	}
+	if m.Limit = d.Uint32(); d.Err() == nil && (m.Limit < 1 || m.Limit > MaxList) {
+		d.Fail("a list of %d entries (rule S4)", m.Limit)
+	}
+}
+
+func (m *ListReply) Append(b []byte) []byte {
+	b = xdr.AppendUint64(b, m.Revision)
+	b = xdr.AppendUint32(b, uint32(len(m.Entries)))
+	for _, e := range m.Entries {
+		b = xdr.AppendString(b, e.Name)
+		b = appendObject(b, e.Content)
+		b = xdr.AppendUint32(b, e.Whole)
+		b = xdr.AppendUint32(b, e.Partial)
+	}
+	return xdr.AppendBool(b, m.More)
+}
+
+func (m *ListReply) decode(d *xdr.Decoder) {
+	m.Revision = d.Uint64()
+	m.Entries = make([]Entry, d.Count(MaxList, 4+4+40+8))
+	for i := range m.Entries {
+		m.Entries[i] = Entry{name(d), object(d), d.Uint32(), d.Uint32()}
+	}
+	m.More = d.Bool()
+}
+
+func (m *Lookup) Append(b []byte) []byte {
+	b = xdr.AppendString(b, m.Group)
+	if m.Name != "" {
+		return xdr.AppendString(xdr.AppendUint32(b, byName), m.Name)
+	}
+	return xdr.AppendFixed(xdr.AppendUint32(b, byFile), m.File[:])
+}
+
+func (m *Lookup) decode(d *xdr.Decoder) {
+	m.Group = group(d)
+	if enum(d, "lookup_by", byFile) == byName {
+		m.Name = name(d)
+	} else {
+		copy(m.File[:], d.Fixed(len(m.File)))
+	}
+}
+
+func (m *LookupReply) Append(b []byte) []byte {
+	b = xdr.AppendUint64(b, m.Revision)
+	b = xdr.AppendString(b, m.Name)
+	b = appendObject(b, m.Content)
+	b = xdr.AppendUint32(b, uint32(len(m.Sources)))
+	for _, s := range m.Sources {
+		b = xdr.AppendUint64(b, s.Session)
+		b = xdr.AppendFixed(b, s.Device[:])
+		b = xdr.AppendUint32(b, s.Pieces)
+		b = xdr.AppendOpaque(b, s.Candidates)
+	}
+	return b
+}
+
+func (m *LookupReply) decode(d *xdr.Decoder) {
+	m.Revision = d.Uint64()
+	m.Name = name(d)
+	m.Content = object(d)
+	m.Sources = make([]Source, d.Count(MaxSources, 8+32+4+4))
+	for i := range m.Sources {
+		s := &m.Sources[i]
+		s.Session = d.Uint64()
+		copy(s.Device[:], d.Fixed(len(s.Device)))
+		s.Pieces = d.Uint32()
+		s.Candidates = d.Opaque(MaxStatement)
+	}
+}
+
+func (m *Announce) Append(b []byte) []byte {
+	b = xdr.AppendOpaque(b, m.Candidates)
+	b = xdr.AppendUint32(b, uint32(len(m.Offers)))
+	for _, o := range m.Offers {
+		b = xdr.AppendString(b, o.Swarm.Group)
+		b = appendObject(b, o.Swarm.Object)
+		b = xdr.AppendUint32(b, o.Pieces)
+	}
+	return b
+}
+
+func (m *Announce) decode(d *xdr.Decoder) {
+	m.Candidates = d.Opaque(MaxStatement)
+	m.Offers = make([]Offer, d.Count(MaxOffers, 4+4+40+4))
+	for i := range m.Offers {
+		m.Offers[i] = Offer{shoal.Swarm{Group: group(d), Object: object(d)}, d.Uint32()}
+	}
+}
+
+func appendObject(b []byte, o shoal.Object) []byte {
+	return xdr.AppendInt64(xdr.AppendFixed(b, o.ID[:]), o.Size)
+}
+
+func object(d *xdr.Decoder) (o shoal.Object) {
+	copy(o.ID[:], d.Fixed(len(o.ID)))
+	o.Size = d.Int64()
+	checkLabel(d, o.Check)
+	return o
+}
+
+func name(d *xdr.Decoder) (n shoal.Name) {
+	s := d.String(shoal.MaxName)
+	checkLabel(d, func() (err error) { n, err = shoal.ParseName(s); return err })
+	return n
+}
+
+func group(d *xdr.Decoder) (g shoal.Group) {
+	s := d.String(shoal.MaxGroup)
+	checkLabel(d, func() (err error) { g, err = shoal.ParseGroup(s); return err })
+	return g
+}
+
+// checkLabel fails the decoding where a value that was read well is not one the vocabulary allows.
+func checkLabel(d *xdr.Decoder, check func() error) {
+	if d.Err() != nil {
+		return
+	}
+	if err := check(); err != nil {
+		d.Fail("%v", err)
+	}
+}
