@@ -1,0 +1,127 @@
+// Package identity says who is at the other end of a connection and whose word to take: device, server and realm keys,
+// the statements they sign, and the handshake that binds a key to a connection (wire/PROTOCOL.md sections 2, 4 and 5).
+// TLS certificates have no part in it.
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"shoal"
+	"shoal/wire"
+)
+
+const pemType = "PRIVATE KEY" // PKCS #8 (RFC 5958), as every tool reads it
+
+// Key is an Ed25519 private key: a device's, a server's or a realm's. Immutable.
+type Key struct {
+	private ed25519.PrivateKey
+	public  [32]byte
+}
+
+// NewKey makes a fresh key that exists in memory only.
+func NewKey() *Key {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err) // crypto/rand never fails
+	}
+	return wrapKey(private)
+}
+
+func wrapKey(private ed25519.PrivateKey) *Key {
+	return &Key{private, [32]byte(private.Public().(ed25519.PublicKey))}
+}
+
+// Public is the key's public half: a DeviceID, a RealmKey or a server's key.
+func (k *Key) Public() [32]byte { return k.public }
+
+// Device is the public half as a DeviceID.
+func (k *Key) Device() shoal.DeviceID { return k.public }
+
+func (k *Key) sign(message []byte) (s wire.Signature) {
+	copy(s[:], ed25519.Sign(k.private, message))
+	return s
+}
+
+func verify(key [32]byte, message []byte, s wire.Signature) bool {
+	return ed25519.Verify(key[:], message, s[:])
+}
+
+// LoadKey reads the key in the file at path, and makes one there first (mode 0600) if there is none. Several processes
+// may do so at once: all get the same key. A file that others may read is refused.
+func LoadKey(path string) (*Key, error) {
+	key, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := createKey(path); err != nil {
+		return nil, fmt.Errorf("making the key %s: %w", path, err)
+	}
+	return readKey(path)
+}
+
+func readKey(path string) (*Key, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading the key %s: %w", path, err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, shoal.Errorf(shoal.Untrusted, "the key %s can be read by others; if it is still secret, run: chmod 600 %s", path, path)
+	}
+	buf := make([]byte, min(info.Size(), 4096))
+	if _, err := f.ReadAt(buf, 0); err != nil {
+		return nil, fmt.Errorf("reading the key %s: %w", path, err)
+	}
+	block, _ := pem.Decode(buf)
+	if block == nil || block.Type != pemType {
+		return nil, shoal.Errorf(shoal.Corrupt, "%s is not a private key in PEM; restore it from a backup, or move it away to get a new identity", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	private, ok := parsed.(ed25519.PrivateKey)
+	if err != nil || !ok {
+		return nil, shoal.Errorf(shoal.Corrupt, "%s does not hold an Ed25519 key; restore it from a backup, or move it away to get a new identity", path)
+	}
+	return wrapKey(private), nil
+}
+
+// createKey writes a whole new key under another name and links it to path, so that path never holds half a key and the
+// first of several processes wins.
+func createKey(path string) error {
+	der, err := x509.MarshalPKCS8PrivateKey(NewKey().private)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = errors.Join(pem.Encode(f, &pem.Block{Type: pemType, Bytes: der}), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,171 @@
+package identity
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"shoal"
+	"shoal/wire"
+)
+
+// BulkBuffer is the size in bytes of the buffers below TLS on connections that carry pieces: one system call for many
+// records of 16 KiB.
+const BulkBuffer = 256 << 10
+
+// Transport says how this process protects its connections, as dialer and as listener alike. Neither side ever changes
+// that by itself (PROTOCOL.md rule T2).
+type Transport struct {
+	Security wire.Security
+	// AnyAddress allows plaintext beyond loopback.
+	AnyAddress bool
+	// Buffer is the size of the buffers below TLS in bytes; 0 for none.
+	Buffer int
+}
+
+// CheckAddress refuses plaintext beyond loopback unless it was asked for. host is an IP address, or "" or "localhost".
+func (t Transport) CheckAddress(host string) error {
+	if t.Security != wire.Plaintext || t.AnyAddress || host == "localhost" {
+		return nil
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && addr.IsLoopback() {
+		return nil
+	}
+	return shoal.Errorf(shoal.Denied, "plaintext is for loopback addresses only, and %q is none; --plaintext=any allows it on wires you trust", host)
+}
+
+// Client protects a connection that this side opened. On an error nc is closed.
+func (t Transport) Client(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	if t.Security == wire.Plaintext {
+		return nc, nil
+	}
+	// Certificates mean nothing here; the handshake after this one proves who is there, bound to this connection.
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS13, NextProtos: []string{wire.ALPN}, InsecureSkipVerify: true,
+		DynamicRecordSizingDisabled: true,
+	}
+	return t.handshake(ctx, nc, func(nc net.Conn) *tls.Conn { return tls.Client(nc, config) })
+}
+
+// Server protects a connection that this side accepted. On an error nc is closed.
+func (t Transport) Server(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	if t.Security == wire.Plaintext {
+		return nc, nil
+	}
+	return t.handshake(ctx, nc, func(nc net.Conn) *tls.Conn { return tls.Server(nc, serverConfig()) })
+}
+
+func (t Transport) handshake(ctx context.Context, nc net.Conn, over func(net.Conn) *tls.Conn) (net.Conn, error) {
+	var below *corkedConn
+	tc := over(nc)
+	if t.Buffer > 0 {
+		below = newCorkedConn(nc, t.Buffer)
+		tc = over(below)
+	}
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, shoal.Errorf(shoal.Unreachable, "TLS handshake: %w (does the other side run with --plaintext?)", err)
+	}
+	if tc.ConnectionState().NegotiatedProtocol != wire.ALPN {
+		nc.Close()
+		return nil, shoal.Errorf(shoal.Unsupported, "the other side does not speak %s over TLS", wire.ALPN)
+	}
+	if t.Buffer > 0 {
+		return &bulkConn{tc, below}, nil
+	}
+	return tc, nil
+}
+
+// serverConfig has a certificate made for this process alone, because TLS demands one.
+var serverConfig = sync.OnceValue(func() *tls.Config {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err) // crypto/rand never fails
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		panic(err) // a constant template and a fresh key
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}},
+		MinVersion:   tls.VersionTLS13, NextProtos: []string{wire.ALPN},
+		SessionTicketsDisabled: true, DynamicRecordSizingDisabled: true,
+	}
+})
+
+// binding returns the connection's security and its channel binding (RFC 9266), which is empty in plaintext.
+func binding(nc net.Conn) (wire.Security, []byte, error) {
+	tc, ok := nc.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return wire.Plaintext, nil, nil
+	}
+	state := tc.ConnectionState()
+	value, err := state.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+	return wire.TLS, value, err
+}
+
+// bulkConn is TLS with large buffers below it. TLS hands down a record of 16 KiB at a time; here those of one Write
+// leave together, and a read takes in many. Writes must not be concurrent with each other.
+type bulkConn struct {
+	*tls.Conn
+	below *corkedConn
+}
+
+func (c *bulkConn) Write(p []byte) (int, error) {
+	c.below.cork()
+	n, err := c.Conn.Write(p)
+	if flushErr := c.below.uncork(); err == nil && flushErr != nil {
+		return 0, flushErr
+	}
+	return n, err
+}
+
+// corkedConn holds back what is written to it while it is corked, up to its buffer's size.
+type corkedConn struct {
+	net.Conn
+	r *bufio.Reader
+
+	mu     sync.Mutex // guards the rest: TLS may write an alert from a reading goroutine
+	corked bool
+	w      *bufio.Writer
+}
+
+func newCorkedConn(nc net.Conn, size int) *corkedConn {
+	return &corkedConn{Conn: nc, r: bufio.NewReaderSize(nc, size), w: bufio.NewWriterSize(nc, size)}
+}
+
+func (c *corkedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// Write passes p on, at once unless corked. The lock is held while the network takes it: that is what puts the records
+// of two goroutines in order.
+func (c *corkedConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.w.Write(p)
+	if err == nil && !c.corked {
+		err = c.w.Flush()
+	}
+	return n, err
+}
+
+func (c *corkedConn) cork() {
+	c.mu.Lock()
+	c.corked = true
+	c.mu.Unlock()
+}
+
+func (c *corkedConn) uncork() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.corked = false
+	return c.w.Flush()
+}
