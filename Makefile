@@ -1,0 +1,59 @@
+# Shoal's build. `make help` lists the targets.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Tools by version, run from the module cache, so that go.mod does not know them.
+GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+SCRIPTS := .ci/run scripts/*.sh
+
+.NOTPARALLEL:
+.PHONY: help build run test bench fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+
+build: native ## build bin/shoal
+	go build -tags native -o bin/shoal ./cmd/shoal
+
+run: build ## see it work: a server and four peers here, a file fetched from all four (FILE=… for one of yours)
+	@scripts/demo.sh $(if $(FILE),"$(FILE)")
+
+test: setup-test lint build test-native test-go test-nocgo ## run everything that proves it: lint, C and Go tests, the real binary
+
+bench: setup-bench build ## measure against the rivals and check the figures that must hold
+	go run ./tests/bench
+
+fmt: ## format the Go files
+	$(GOFUMPT) -l -w .
+
+lint: setup-test native ## check the format, go vet, staticcheck and shellcheck
+	@unformatted=$$($(GOFUMPT) -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "not formatted ('make fmt' does it):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go vet -tags native ./...
+	$(STATICCHECK) -tags native ./...
+	shellcheck $(SCRIPTS)
+
+clean: ## remove what was built
+	rm -rf bin build native/archive_hash.go
+
+setup-build setup-test setup-bench: setup-%:
+	@scripts/setup.sh $*
+
+# The archive that package native links, and its C tests.
+native: setup-build
+	@[ -e build/Makefile ] || cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
+	@cmake --build build --parallel >/dev/null
+
+test-native: native
+	ctest --test-dir build --output-on-failure --no-tests=error
+
+test-go: build
+	go test -race -tags native ./...
+
+# Without cgo everything builds, and the twin gives the same hashes.
+test-nocgo:
+	CGO_ENABLED=0 go build ./...
+	CGO_ENABLED=0 go test . ./native/...
