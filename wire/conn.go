@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 
 	"shoal"
 )
@@ -23,6 +24,7 @@ type Conn struct {
 	head     [HeaderSize]byte
 	body     []byte
 	data     int // bytes of the last PIECE not read yet
+	received atomic.Int64
 }
 
 // NewConn takes over reading from nc.
@@ -30,6 +32,9 @@ func NewConn(nc net.Conn) *Conn { return &Conn{Conn: nc, r: bufio.NewReaderSize(
 
 // Buffered is the number of bytes that can be read without waiting for the network.
 func (c *Conn) Buffered() int { return c.r.Buffered() }
+
+// Received is the number of bytes read so far: a sign of life even within a frame. Any goroutine may ask.
+func (c *Conn) Received() int64 { return c.received.Load() }
 
 // ReadFrame reads the next frame. After a PIECE, its Data bytes must be taken with ReadData or SkipData first. The error
 // is io.EOF where the connection ends between two frames; it has code BadRequest where a rule is broken, and then the
@@ -58,6 +63,7 @@ func (c *Conn) ReadFrame() (Frame, error) {
 		return Frame{}, cutShort(err)
 	}
 	c.data = f.Data
+	c.received.Add(int64(HeaderSize + size))
 	return f, nil
 }
 
@@ -66,9 +72,16 @@ func (c *Conn) ReadData(p []byte) error {
 	if len(p) > c.data {
 		panic("wire: ReadData past the end of the piece")
 	}
-	n, err := io.ReadFull(c.r, p)
-	c.data -= n
-	return cutShort(err)
+	for len(p) > 0 {
+		n, err := c.r.Read(p)
+		c.data -= n
+		c.received.Add(int64(n))
+		p = p[n:]
+		if err != nil && len(p) > 0 {
+			return cutShort(err)
+		}
+	}
+	return nil
 }
 
 // SkipData passes over what is left of the last PIECE.

@@ -1,0 +1,228 @@
+// Package link is the initiator's side of a connection after the handshake: it numbers requests, matches replies to
+// them, and keeps the connection alive. The conversations with a server (tracker) and with a peer run on it.
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+// pingEvery is the silence after which a link asks for a sign of life; a link that then hears nothing for as long again
+// is dead (PROTOCOL.md section 4).
+const pingEvery = 30 * time.Second
+
+// Link is one connection. Its methods may be called from any goroutine.
+type Link struct {
+	*identity.Established
+
+	mu      sync.Mutex // guards the rest
+	queued  []byte     // frames not yet written
+	nextID  uint32
+	pending map[uint32]pending
+	ended   error         // why the link ended; nil while it is up
+	wake    chan struct{} // capacity 1: something was queued, or the link ended
+}
+
+type pending struct {
+	kind    wire.Kind
+	onReply func(wire.Frame, error)
+}
+
+// New makes a link over an established connection. Run must be called for anything to move.
+func New(e *identity.Established) *Link {
+	return &Link{Established: e, nextID: 2, pending: map[uint32]pending{}, wake: make(chan struct{}, 1)}
+}
+
+// Run reads and writes until the connection ends, the context does, or onEvent returns an error; it returns why.
+// onEvent gets the responder's events, in the reading goroutine. Every request still open is answered by the reason.
+func (l *Link) Run(ctx context.Context, onEvent func(wire.Frame) error) error {
+	stop := context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })
+	defer stop()
+	var writer sync.WaitGroup
+	writer.Go(l.write)
+	err := l.read(onEvent)
+	l.end(err)
+	writer.Wait()
+	l.mu.Lock()
+	err, open := l.ended, l.pending
+	l.pending = nil
+	l.mu.Unlock()
+	for _, p := range open {
+		p.onReply(wire.Frame{}, err)
+	}
+	return err
+}
+
+// Close ends the link with a reason that its callers get.
+func (l *Link) Close(reason error) { l.end(reason) }
+
+// end records the first reason and closes the connection, which ends reading and writing.
+func (l *Link) end(reason error) {
+	l.mu.Lock()
+	first := l.ended == nil
+	if first {
+		l.ended = reason
+	}
+	l.mu.Unlock()
+	if first {
+		_ = l.SetDeadline(time.Now()) // TLS would wait for its last alert to be sent
+		_ = l.Conn.Close()
+		l.signal()
+	}
+}
+
+func (l *Link) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Start sends a request and returns its id. onReply is called exactly once: in the reading goroutine with the reply, or
+// with an error: the one that the other side answered, or why the link ended. It must read the Data of a PIECE.
+func (l *Link) Start(kind wire.Kind, m wire.Message, onReply func(wire.Frame, error)) uint32 {
+	l.mu.Lock()
+	if l.ended != nil || l.pending == nil {
+		reason := l.ended
+		l.mu.Unlock()
+		onReply(wire.Frame{}, reason)
+		return 0
+	}
+	id := l.freshID()
+	l.pending[id] = pending{kind, onReply}
+	l.queued = wire.AppendRequest(l.queued, kind, id, m)
+	l.signal()
+	l.mu.Unlock()
+	return id
+}
+
+// freshID is an id that no open request has (rule F3). mu is held.
+func (l *Link) freshID() uint32 {
+	for {
+		l.nextID++
+		if _, open := l.pending[l.nextID]; l.nextID != 0 && !open {
+			return l.nextID
+		}
+	}
+}
+
+// Event sends an event.
+func (l *Link) Event(kind wire.Kind, m wire.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended == nil {
+		l.queued = wire.AppendEvent(l.queued, kind, m)
+		l.signal()
+	}
+}
+
+// Call sends a request and waits for its reply, which is decoded into reply. Byte slices in it are copies of its own.
+func (l *Link) Call(ctx context.Context, kind wire.Kind, m, reply wire.Message) error {
+	done := make(chan error, 1)
+	l.Start(kind, m, func(f wire.Frame, err error) {
+		if err == nil {
+			err = wire.Decode(append([]byte(nil), f.Body...), reply)
+		}
+		done <- err
+	})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *Link) read(onEvent func(wire.Frame) error) error {
+	for {
+		f, err := l.ReadFrame()
+		switch {
+		case errors.Is(err, io.EOF):
+			return shoal.Errorf(shoal.Unreachable, "the other side closed the connection")
+		case err != nil:
+			return fmt.Errorf("reading from %v: %w", l.RemoteAddr(), err)
+		case f.Kind == wire.KindBye:
+			var reason wire.Bye
+			if err := wire.Decode(f.Body, &reason); err != nil {
+				return err
+			}
+			return reason.Err()
+		case f.IsReply():
+			err = l.reply(f)
+		case f.ID == 0:
+			err = onEvent(f)
+		default:
+			err = shoal.Errorf(shoal.BadRequest, "a request, %v, from the responder (rule F6)", f.Header)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// reply hands a reply to who waits for it.
+func (l *Link) reply(f wire.Frame) error {
+	l.mu.Lock()
+	p, open := l.pending[f.ID]
+	delete(l.pending, f.ID)
+	l.mu.Unlock()
+	if !open || p.kind != f.Kind {
+		return shoal.Errorf(shoal.BadRequest, "%v answers nothing that was asked (rule F5)", f.Header)
+	}
+	if f.Flags&wire.FlagError == 0 {
+		p.onReply(f, nil)
+		return nil
+	}
+	var failed wire.ErrorReply
+	err := wire.Decode(f.Body, &failed)
+	if err == nil {
+		p.onReply(wire.Frame{}, failed.Err())
+		return nil
+	}
+	p.onReply(wire.Frame{}, err)
+	return err
+}
+
+// write sends what is queued, and looks for signs of life.
+func (l *Link) write() {
+	silence := time.NewTicker(pingEvery)
+	defer silence.Stop()
+	var batch []byte
+	var heard int64
+	pinged := false
+	for {
+		select {
+		case <-l.wake:
+		case <-silence.C:
+			now := l.Received()
+			if now == heard && pinged {
+				l.end(shoal.Errorf(shoal.Unreachable, "nothing came from %v for %v", l.RemoteAddr(), 2*pingEvery))
+			} else if pinged = now == heard; pinged {
+				l.Start(wire.KindPing, &wire.Empty{}, func(wire.Frame, error) {})
+			}
+			heard = now
+		}
+		l.mu.Lock()
+		batch, l.queued = l.queued, batch[:0]
+		ended := l.ended
+		l.mu.Unlock()
+		if ended != nil {
+			return
+		}
+		if len(batch) == 0 {
+			continue
+		}
+		if _, err := l.Write(batch); err != nil {
+			l.end(shoal.Errorf(shoal.Unreachable, "writing to %v: %w", l.RemoteAddr(), err))
+			return
+		}
+	}
+}
