@@ -197,7 +197,7 @@ func (l *Link) write() {
 	defer silence.Stop()
 	var batch []byte
 	var heard int64
-	pinged := false
+	pinged, quiet := false, true
 	for {
 		select {
 		case <-l.wake:
@@ -205,10 +205,12 @@ func (l *Link) write() {
 			now := l.Received()
 			if now == heard && pinged {
 				l.end(shoal.Errorf(shoal.Unreachable, "nothing came from %v for %v", l.RemoteAddr(), 2*pingEvery))
-			} else if pinged = now == heard; pinged {
+			}
+			// The other side wants to hear something now and then, too.
+			if pinged = now == heard || quiet; pinged {
 				l.Start(wire.KindPing, &wire.Empty{}, func(wire.Frame, error) {})
 			}
-			heard = now
+			heard, quiet = now, true
 		}
 		l.mu.Lock()
 		batch, l.queued = l.queued, batch[:0]
@@ -220,6 +222,7 @@ func (l *Link) write() {
 		if len(batch) == 0 {
 			continue
 		}
+		quiet = false
 		if _, err := l.Write(batch); err != nil {
 			l.end(shoal.Errorf(shoal.Unreachable, "writing to %v: %w", l.RemoteAddr(), err))
 			return

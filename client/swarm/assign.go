@@ -13,7 +13,7 @@ func (e *Engine) assign(p *peer, actions []Action) []Action {
 	if p.phase != present {
 		return actions
 	}
-	if !e.config.Manifest {
+	if !e.proven {
 		return e.askManifest(p, actions)
 	}
 	for len(p.inFlight) < e.window {
@@ -69,7 +69,7 @@ func (e *Engine) nextPiece(p *peer) int {
 // askAgain is the end game: a peer with nothing to do is asked for the pieces that another has owed the longest, so that
 // a slow peer holds up nobody. Each piece is asked of two peers at most.
 func (e *Engine) askAgain(actions []Action) []Action {
-	if !e.config.Manifest {
+	if !e.proven {
 		return actions
 	}
 	for _, p := range e.order {

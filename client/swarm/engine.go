@@ -11,10 +11,6 @@ import (
 // Config is what an Engine starts from.
 type Config struct {
 	Object shoal.Object
-	// Have is what is on disk already, in PROTOCOL.md's form; nil for nothing. The engine keeps it.
-	Have []byte
-	// Manifest tells that the manifest is known already.
-	Manifest bool
 	// Timeout is how long the engine goes on when nothing comes. 0 is for ever.
 	Timeout time.Duration
 	// Seed makes the choices repeatable.
@@ -27,8 +23,9 @@ type Config struct {
 type Engine struct {
 	config  Config
 	pieces  int
-	window  int // pieces asked of a peer at a time
-	limit   int // peers connected at a time
+	proven  bool // the manifest is known
+	window  int  // pieces asked of a peer at a time
+	limit   int  // peers connected at a time
 	missing int
 	have    bitfield
 	asked   []uint8         // how many peers each piece is asked of
@@ -46,7 +43,7 @@ type Engine struct {
 	rand      *rand.Rand
 }
 
-// New makes an Engine. The first event should be a Tick: an object that is there already is Done at once.
+// New makes an Engine.
 func New(c Config) *Engine {
 	e := &Engine{
 		config: c, pieces: c.Object.Pieces(), peers: map[PeerID]*peer{}, banned: map[shoal.DeviceID]bool{},
@@ -57,14 +54,9 @@ func New(c Config) *Engine {
 		e.limit = 2 // one serves, one stands by
 	}
 	e.have = make(bitfield, (e.pieces+7)/8)
-	copy(e.have, c.Have)
 	e.asked = make([]uint8, e.pieces)
 	e.askedAt = make([]time.Duration, e.pieces)
-	for i := range e.pieces {
-		if !e.have.get(i) {
-			e.missing++
-		}
-	}
+	e.missing = e.pieces
 	e.cursor = e.rand.IntN(e.pieces)
 	return e
 }
@@ -118,8 +110,8 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 			e.heard = e.now
 		}
 	case ManifestVerified:
-		p.manifest, e.config.Manifest, e.heard = false, true, e.now
-		actions = e.assignAll(actions)
+		p.manifest, e.heard = false, e.now
+		actions = e.prove(ev.Bitfield, actions)
 	case ManifestBad:
 		actions = e.ban(p, actions)
 	case PieceVerified:
@@ -134,6 +126,21 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 		}
 	}
 	return actions
+}
+
+// prove begins the download proper: the manifest is known, and what is on disk already.
+func (e *Engine) prove(onDisk bitfield, actions []Action) []Action {
+	if e.proven {
+		return actions
+	}
+	e.proven = true
+	for i := range e.pieces {
+		if onDisk.get(i) {
+			e.have.set(i)
+			e.missing--
+		}
+	}
+	return e.assignAll(actions)
 }
 
 // verified notes that piece i is there, and takes it back from others who were asked for it.
@@ -230,7 +237,7 @@ func (e *Engine) connect(actions []Action) []Action {
 
 // finish adds what follows from the state as a whole.
 func (e *Engine) finish(actions []Action) []Action {
-	if e.missing == 0 && e.config.Manifest {
+	if e.missing == 0 {
 		e.ended = true
 		return append(actions, Action{Kind: Done})
 	}

@@ -19,11 +19,18 @@ type world struct {
 	log     []Action
 }
 
-func newWorld(t *testing.T, pieces int, c Config) *world {
+const (
+	unproven = false
+	proven   = true // the manifest is known from the beginning
+)
+
+func newWorld(t *testing.T, pieces int, c Config, manifest bool) *world {
 	c.Object = shoal.Object{Size: int64(pieces) * (256 << 10)}
-	return &world{
+	w := &world{
 		t: t, engine: New(c), silent: map[PeerID]bool{}, lying: map[PeerID]bool{}, served: map[PeerID]int{},
 	}
+	w.engine.proven = manifest
+	return w
 }
 
 func id(n byte) PeerID { return PeerID{Device: shoal.DeviceID{n}, Session: uint64(n)} }
@@ -84,7 +91,7 @@ func (w *world) count(kind ActionKind) (n int) {
 }
 
 func TestWholeDownload(t *testing.T) {
-	w := newWorld(t, 1000, Config{})
+	w := newWorld(t, 1000, Config{}, unproven)
 	for n := range byte(4) {
 		w.do(Event{Kind: Found, Peer: id(n)})
 	}
@@ -93,17 +100,30 @@ func TestWholeDownload(t *testing.T) {
 	}
 }
 
+func TestResume(t *testing.T) {
+	w := newWorld(t, 10, Config{}, unproven)
+	w.silent[id(1)] = true
+	w.do(Event{Kind: Found, Peer: id(1)})
+	w.silent[id(1)] = false
+	w.do(Event{Kind: ManifestVerified, Peer: id(1), Bitfield: []byte{0xf0, 0x40}})
+	if w.count(Request) != 5 || w.count(Done) != 1 {
+		t.Fatalf("%d requests for 5 missing pieces", w.count(Request))
+	}
+}
+
 func TestNothingMissing(t *testing.T) {
-	w := newWorld(t, 3, Config{Manifest: true, Have: []byte{0xe0}})
-	w.do(Event{Kind: Tick})
-	if len(w.log) != 1 || w.log[0].Kind != Done {
+	w := newWorld(t, 3, Config{}, unproven)
+	w.silent[id(1)] = true
+	w.do(Event{Kind: Found, Peer: id(1)})
+	w.do(Event{Kind: ManifestVerified, Peer: id(1), Bitfield: []byte{0xe0}})
+	if w.count(Request) != 0 || w.count(Done) != 1 {
 		t.Fatal(w.log)
 	}
 }
 
 // What a source owed when it died goes to the others at once, without a tick in between.
 func TestDeathReassignsAtOnce(t *testing.T) {
-	w := newWorld(t, 20, Config{Manifest: true})
+	w := newWorld(t, 20, Config{}, proven)
 	w.silent[id(1)], w.silent[id(2)] = true, true
 	w.do(Event{Kind: Found, Peer: id(1)})
 	w.do(Event{Kind: Found, Peer: id(2)})
@@ -124,7 +144,7 @@ func TestDeathReassignsAtOnce(t *testing.T) {
 }
 
 func TestStallIsDroppedAfterFiveSeconds(t *testing.T) {
-	w := newWorld(t, 100, Config{Manifest: true})
+	w := newWorld(t, 100, Config{}, proven)
 	w.silent[id(1)] = true
 	w.do(Event{Kind: Found, Peer: id(1)})
 	w.pass(stallAfter - TickEvery)
@@ -143,7 +163,7 @@ func TestStallIsDroppedAfterFiveSeconds(t *testing.T) {
 
 // A source that is slow but alive is not dropped, and in the end others are asked for what it owes.
 func TestSlowSourceHoldsUpNobody(t *testing.T) {
-	w := newWorld(t, 100, Config{Manifest: true})
+	w := newWorld(t, 100, Config{}, proven)
 	w.silent[id(1)] = true
 	w.do(Event{Kind: Found, Peer: id(1)})
 	w.do(Event{Kind: Found, Peer: id(2)})
@@ -161,7 +181,7 @@ func TestSlowSourceHoldsUpNobody(t *testing.T) {
 
 // A liar gets no more work, under whatever session its device comes back.
 func TestLiarIsBanned(t *testing.T) {
-	w := newWorld(t, 100, Config{Manifest: true})
+	w := newWorld(t, 100, Config{}, proven)
 	liar := id(1)
 	w.lying[liar] = true
 	w.do(Event{Kind: Found, Peer: liar})
@@ -179,7 +199,7 @@ func TestLiarIsBanned(t *testing.T) {
 }
 
 func TestLostSourceIsTriedAgain(t *testing.T) {
-	w := newWorld(t, 2, Config{Manifest: true})
+	w := newWorld(t, 2, Config{}, proven)
 	w.silent[id(1)] = true
 	w.do(Event{Kind: Found, Peer: id(1)})
 	w.do(Event{Kind: Lost, Peer: id(1)})
@@ -194,7 +214,7 @@ func TestLostSourceIsTriedAgain(t *testing.T) {
 }
 
 func TestGivesUp(t *testing.T) {
-	w := newWorld(t, 2, Config{Timeout: time.Minute})
+	w := newWorld(t, 2, Config{Timeout: time.Minute}, unproven)
 	w.do(Event{Kind: Tick})
 	w.pass(time.Minute - TickEvery)
 	if w.count(GiveUp) != 0 || w.count(Wait) != 1 {
@@ -211,7 +231,7 @@ func TestGivesUp(t *testing.T) {
 
 // Partial sources are asked only for what they have, and for more as they get it.
 func TestPartialSources(t *testing.T) {
-	w := newWorld(t, 16, Config{Manifest: true})
+	w := newWorld(t, 16, Config{}, proven)
 	w.silent[id(1)] = true
 	e := w.engine
 	step := func(ev Event) (pieces []int) {
@@ -236,7 +256,7 @@ func TestPartialSources(t *testing.T) {
 }
 
 func TestBadManifestIsBlamedOnItsSender(t *testing.T) {
-	w := newWorld(t, 4, Config{})
+	w := newWorld(t, 4, Config{}, unproven)
 	e := w.engine
 	e.Step(Event{Kind: Found, Peer: id(1)}, nil)
 	e.Step(Event{Kind: Found, Peer: id(2)}, nil)
@@ -250,7 +270,7 @@ func TestBadManifestIsBlamedOnItsSender(t *testing.T) {
 }
 
 func TestStepDoesNotAllocate(t *testing.T) {
-	w := newWorld(t, 4000, Config{Manifest: true})
+	w := newWorld(t, 4000, Config{}, proven)
 	e := w.engine
 	e.Step(Event{Kind: Found, Peer: id(1)}, nil)
 	actions := e.Step(Event{Kind: Connected, Peer: id(1), Whole: true}, make([]Action, 0, 64))

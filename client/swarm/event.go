@@ -28,7 +28,8 @@ const (
 	Lost
 	// Have: the peer has Piece now, too.
 	Have
-	// ManifestVerified: the manifest that was fetched from the peer proves the object.
+	// ManifestVerified: the manifest that was fetched from the peer proves the object, and Bitfield is what was found on
+	// disk of it; nil for nothing.
 	ManifestVerified
 	// ManifestBad: it does not.
 	ManifestBad
