@@ -54,6 +54,9 @@ type Responder struct {
 	Certificate func() []byte
 	// NextSession numbers connections; nil at a peer.
 	NextSession func() uint64
+	// Admit decides whether there is room for the connection, before anything is proven; nil always admits. HELLO is
+	// answered by the error that it returns.
+	Admit func() error
 }
 
 // transcript is what both proofs cover (PROTOCOL.md section 4).
@@ -169,6 +172,8 @@ func (r Responder) accept(c *wire.Conn, security wire.Security, channel []byte) 
 		err = shoal.Errorf(shoal.Unsupported, "there is another service here than the one wanted; check the address")
 	case t.hello.Secured != security:
 		err = shoal.Errorf(shoal.Untrusted, "the connection is %v here and %v there", security, t.hello.Secured)
+	case r.Admit != nil:
+		err = r.Admit()
 	}
 	if err != nil {
 		_, _ = c.Write(wire.AppendError(nil, wire.KindHello, id, err)) // it is closed either way
@@ -215,11 +220,7 @@ func readReply(c *wire.Conn, kind wire.Kind, id uint32, m wire.Message) error {
 	case err != nil:
 		return fmt.Errorf("waiting for the reply to %v: %w", kind, err)
 	case f.Kind == wire.KindBye:
-		var reason wire.Bye
-		if err := wire.Decode(f.Body, &reason); err != nil {
-			return err
-		}
-		return reason.Err()
+		return refusal(f.Body)
 	case f.Kind != kind || f.ID != id || !f.IsReply():
 		return bye(c, shoal.Errorf(shoal.BadRequest, "%v where the reply to %v belongs (rule F5)", f.Header, kind))
 	case f.Flags&wire.FlagError != 0:
@@ -238,10 +239,22 @@ func readRequest(c *wire.Conn, kind wire.Kind, m wire.Message) (id uint32, err e
 	if err != nil {
 		return 0, err
 	}
+	if f.Kind == wire.KindBye {
+		return 0, refusal(f.Body)
+	}
 	if f.Kind != kind || f.IsReply() {
 		return 0, shoal.Errorf(shoal.BadRequest, "%v where %v must come (rule H1)", f.Header, kind)
 	}
 	return f.ID, wire.Decode(f.Body, m)
+}
+
+// refusal is the reason that a BYE gives for ending the handshake.
+func refusal(body []byte) error {
+	var reason wire.Bye
+	if err := wire.Decode(body, &reason); err != nil {
+		return err
+	}
+	return reason.Err()
 }
 
 // bye tells the other side why the connection ends, as far as that is possible, and returns err.

@@ -90,6 +90,15 @@ func verifyStatement(b []byte, says Kind, issuer [32]byte, now time.Time) ([]byt
 	return s.body, nil
 }
 
+// Expires is when a statement ends, which must have been verified before.
+func Expires(statement []byte) (time.Time, error) {
+	s, err := parseStatement(statement)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(s.expires), nil
+}
+
 // CertifyServer is the realm's statement that server serves it until the given time from now. It is dated back by a
 // day, because a client checks it by its own clock.
 func CertifyServer(realm *Key, server [32]byte, now time.Time, lasts time.Duration) []byte {

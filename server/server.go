@@ -1,0 +1,171 @@
+// Package server is the Shoal server: it knows who published what and who has it, and tells those who ask. It never
+// carries pieces. A connection's frames are read and answered by package session, out of packages registry (names and
+// objects) and swarms (who has what).
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/server/registry"
+	"shoal/server/session"
+	"shoal/server/swarms"
+	"shoal/wire"
+)
+
+// defaultConnections is how many sessions there can be at once.
+const defaultConnections = 10_000
+
+// Config is what a server needs to know.
+type Config struct {
+	Listen         string             // the TCP address HOST:PORT to listen on; port 0 for any free one
+	State          string             // the folder for keys, made if it is not there
+	Transport      identity.Transport // its Buffer is not used: a server carries no pieces
+	MaxConnections int                // sessions at once; 0 for 10,000
+	Logger         zerolog.Logger
+}
+
+// Server listens from New until Run returns.
+type Server struct {
+	state     *state
+	listener  net.Listener
+	admission *admission
+	host      *session.Host
+	log       zerolog.Logger
+}
+
+// New opens the state folder and begins to listen; Run must be called then, and ends both. The error's code is Busy
+// where another server has the folder or the port, and Denied for plaintext where that is not allowed.
+func New(c Config) (*Server, error) {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil, shoal.Errorf(shoal.BadRequest, "the address to listen on must be HOST:PORT or :PORT: %w", err)
+	}
+	if err := c.Transport.CheckAddress(host); err != nil {
+		return nil, err
+	}
+	st, err := openState(c.State)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		err = fmt.Errorf("listening on %s: %w", c.Listen, err)
+		if errors.Is(err, unix.EADDRINUSE) {
+			err = shoal.Errorf(shoal.Busy, "%w; stop what listens there, or choose another port with --listen", err)
+		}
+		return nil, errors.Join(err, st.close())
+	}
+	return newServer(c, st, listener), nil
+}
+
+func newServer(c Config, st *state, listener net.Listener) *Server {
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = defaultConnections
+	}
+	c.Transport.Buffer = 0
+	a := newAdmission(c.MaxConnections)
+	// Session numbers go on from the time, so that those of a server's earlier life do not come back.
+	var sessions atomic.Uint64
+	sessions.Store(uint64(time.Now().UnixMicro()))
+	warnOfFewFiles(c)
+	return &Server{
+		state: st, listener: listener, admission: a, log: c.Logger,
+		host: &session.Host{
+			Responder: identity.Responder{
+				Key: st.server, Serves: wire.ServiceServer, Transport: c.Transport,
+				Certificate: st.certify,
+				NextSession: func() uint64 { return sessions.Add(1) },
+			},
+			Registry: registry.New(),
+			Swarms:   swarms.New(),
+			Log:      c.Logger,
+			Admit:    a.admit,
+		},
+	}
+}
+
+// warnOfFewFiles tells whoever runs the server that the system allows it fewer connections than it could hold.
+func warnOfFewFiles(c Config) {
+	var files unix.Rlimit
+	if need := uint64(c.MaxConnections + maxHandshakes + 64); unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil && files.Cur < need {
+		c.Logger.Warn().Uint64("allowed", files.Cur).Uint64("needed", need).
+			Msg("the system allows few open files; for all connections raise it with ulimit -n or LimitNOFILE=")
+	}
+}
+
+// Addr is the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Realm is the key that clients pin.
+func (s *Server) Realm() shoal.RealmKey { return s.state.realm.Public() }
+
+// Run serves until ctx ends, and returns when every connection is closed and the state folder released. The error says
+// what went wrong then, or that listening ended by itself; the end of ctx is none.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var connections sync.WaitGroup
+	connections.Go(func() {
+		<-ctx.Done()
+		s.listener.Close()
+	})
+	err := s.acceptAll(ctx, &connections)
+	cancel()
+	connections.Wait()
+	return errors.Join(err, s.state.close())
+}
+
+func (s *Server) acceptAll(ctx context.Context, connections *sync.WaitGroup) error {
+	const longest = time.Second
+	var pause time.Duration
+	for {
+		nc, err := s.listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				nc.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accepting connections: %w", err)
+		case err != nil:
+			// Too few files or memory, most likely. Those who are connected are served on.
+			pause = min(max(2*pause, 5*time.Millisecond), longest)
+			s.log.Error().Err(err).Dur("pause", pause).Msg("accepting connections")
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		pause = 0
+		h, err := s.admission.begin(ctx, nc)
+		if err != nil {
+			nc.Close()
+			return nil
+		}
+		connections.Go(func() { s.serve(ctx, nc, h) })
+	}
+}
+
+// serve does everything for one connection.
+func (s *Server) serve(ctx context.Context, nc net.Conn, h *handshake) {
+	accepted, err := s.host.Accept(ctx, nc)
+	s.admission.end(h)
+	if err != nil {
+		s.log.Debug().Stringer("address", nc.RemoteAddr()).AnErr("reason", err).Msg("not connected")
+		return
+	}
+	_ = accepted.Run(ctx) // it has been logged
+}

@@ -1,0 +1,166 @@
+// Package session is a server's side of one connection: the handshake, then frames read one by one and answered at once
+// from the registry and the swarms, until either side ends it (wire/PROTOCOL.md sections 4 and 6).
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/server/registry"
+	"shoal/server/swarms"
+	"shoal/wire"
+)
+
+const (
+	// flushAt is how many bytes of replies are gathered at most before they are sent, and keepReplies the largest buffer
+	// for them that an idle session keeps.
+	flushAt     = 64 << 10
+	keepReplies = 2 << 10
+)
+
+// errBye says that the client ended the session.
+var errBye = errors.New("the client said goodbye")
+
+// Host is what the sessions of one server share. Its fields must not change once it is in use.
+type Host struct {
+	Responder identity.Responder // serves wire.ServiceServer; its Admit is set by the Host
+	Registry  *registry.Registry
+	Swarms    *swarms.Swarms
+	Log       zerolog.Logger
+	// Admit decides whether one more connection may become a session. HELLO is answered by its error; leave is called when
+	// the connection has ended. nil admits all.
+	Admit func(nc net.Conn) (leave func(), err error)
+}
+
+// Session is one connection after the handshake. One goroutine uses it.
+type Session struct {
+	host   *Host
+	conn   *identity.Established
+	below  *timedConn
+	device shoal.DeviceID
+	offers *swarms.Session
+	leave  func()
+	log    zerolog.Logger
+	out    []byte // replies that are yet to be sent
+}
+
+// Accept does the handshake on a fresh connection, which it takes over: on an error it is closed. It takes no longer than
+// identity.HandshakeTimeout. Run must be called then.
+func (h *Host) Accept(ctx context.Context, nc net.Conn) (*Session, error) {
+	below := &timedConn{Conn: nc}
+	leave := func() {}
+	responder := h.Responder
+	if h.Admit != nil {
+		responder.Admit = func() error {
+			admitted, err := h.Admit(nc)
+			if err == nil {
+				leave = admitted
+			}
+			return err
+		}
+	}
+	e, err := responder.Accept(ctx, below)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	device := shoal.DeviceID(e.Remote)
+	h.Registry.Connect(device)
+	return &Session{
+		host: h, conn: e, below: below, device: device, leave: leave,
+		offers: h.Swarms.Begin(e.Session, device),
+		log:    h.Log.With().Uint64("session", e.Session).Stringer("device", device).Logger(),
+	}, nil
+}
+
+// Run answers requests until the connection ends, or ctx does, and returns why. Then the connection is closed, and
+// nothing is left of the session.
+func (s *Session) Run(ctx context.Context) error {
+	s.log.Debug().Stringer("address", s.below.RemoteAddr()).Msg("connected")
+	stopped := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		s.below.stop()
+	})
+	defer func() {
+		if !cancel() {
+			<-stopped
+		}
+	}()
+	defer s.leave()
+	defer s.below.Close()
+
+	err := s.serve()
+	s.offers.End()
+	s.host.Registry.Disconnect(s.device)
+	if reason := s.reason(err); reason != nil {
+		err = reason
+		s.goodbye(reason)
+	}
+	s.log.Debug().AnErr("reason", err).Msg("disconnected")
+	return err
+}
+
+// serve reads and answers frames. It returns what ended that, never nil.
+func (s *Session) serve() error {
+	for {
+		if s.conn.Buffered() == 0 || len(s.out) > flushAt {
+			if err := s.flush(); err != nil {
+				return fmt.Errorf("answering: %w", err)
+			}
+		}
+		f, err := s.conn.ReadFrame()
+		if err != nil {
+			return err
+		}
+		if err := s.handle(f); err != nil {
+			return err
+		}
+	}
+}
+
+// reason is what to tell the client about the end of the connection; nil where it is the client that ended it.
+func (s *Session) reason(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, errBye):
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.below.stopping.Load():
+		return shoal.Errorf(shoal.Busy, "the server is stopping; try again later, or another one")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return shoal.Errorf(shoal.Unreachable, "nothing was heard from this device for %v (rule H9); send PING to stay", idleTimeout)
+	case errors.Is(err, shoal.BadRequest):
+		return err
+	}
+	return nil
+}
+
+// goodbye sends what is left to send and a BYE, as far as that is possible.
+func (s *Session) goodbye(reason error) {
+	s.out = wire.AppendEvent(s.out, wire.KindBye, wire.NewBye(reason))
+	if s.flush() != nil {
+		return
+	}
+	if half, ok := s.conn.Conn.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // in TLS, what says that nothing was cut off
+	}
+	s.below.linger()
+}
+
+func (s *Session) flush() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	_, err := s.conn.Write(s.out)
+	if s.out = s.out[:0]; cap(s.out) > keepReplies {
+		s.out = nil
+	}
+	return err
+}

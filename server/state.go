@@ -1,0 +1,74 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shoal"
+	"shoal/identity"
+)
+
+// certificateLasts is how long a certificate for the server's key holds, in the server's own time.
+const certificateLasts = 30 * 24 * time.Hour
+
+// state is the server's folder: the realm's key and the server's own.
+type state struct {
+	realm, server *identity.Key
+	lock          *os.File // held as long as it is open
+
+	mu          sync.Mutex // guards what is below
+	certificate []byte
+	renew       time.Time
+}
+
+// openState reads the folder, making what is missing, and keeps other servers out of it. The error has code Busy where
+// there is one already.
+func openState(dir string) (*state, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking the state folder: %w", err)
+	}
+	s := &state{lock: lock}
+	if err := s.load(dir); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *state) load(dir string) (err error) {
+	err = unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return shoal.Errorf(shoal.Busy, "another server uses the state folder %s; stop it first, or give this one a folder of its own with --state", dir)
+	case err != nil:
+		return fmt.Errorf("locking the state folder %s: %w", dir, err)
+	}
+	if s.realm, err = identity.LoadKey(filepath.Join(dir, "realm.key")); err != nil {
+		return err
+	}
+	s.server, err = identity.LoadKey(filepath.Join(dir, "server.key"))
+	return err
+}
+
+// certify returns the realm's certificate for the server's key, a new one when half the life of the last has passed.
+func (s *state) certify() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); s.certificate == nil || !now.Before(s.renew) {
+		s.certificate = identity.CertifyServer(s.realm, s.server.Public(), now, certificateLasts)
+		s.renew = now.Add(certificateLasts / 2)
+	}
+	return s.certificate
+}
+
+func (s *state) close() error { return s.lock.Close() }

@@ -1,0 +1,257 @@
+// Package swarms is what a server knows for now: which sessions serve which objects, and where they can be reached. It
+// is rebuilt by announcements, so it is in memory only, and it may hold objects that the registry does not know (yet).
+package swarms
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"shoal"
+	"shoal/wire"
+)
+
+const (
+	// MaxOffers is how many offers a session can have (rule S7).
+	MaxOffers = 10_000
+	// maxAll is how many offers all sessions together can have; each takes some 100 bytes.
+	maxAll = 2_000_000
+)
+
+// Swarms knows who has what. All methods of it and of its sessions may be called concurrently; none waits for anything
+// but the lock.
+type Swarms struct {
+	mu     sync.RWMutex // guards everything below, sessions and swarms included
+	swarms map[shoal.Swarm]*swarm
+	offers int
+	random func(n int) int // a random number in [0, n); must be safe for concurrent use
+}
+
+// New returns no swarms at all.
+func New() *Swarms {
+	return &Swarms{swarms: make(map[shoal.Swarm]*swarm), random: rand.IntN}
+}
+
+// swarm is the sources of one object in one group, in no order. None is empty.
+type swarm struct {
+	key     shoal.Swarm
+	sources []source
+	whole   int // sources that have all pieces
+}
+
+type source struct {
+	session *Session
+	pieces  uint32
+}
+
+// Session is what one connection's process offers.
+type Session struct {
+	all        *Swarms
+	id         uint64
+	device     shoal.DeviceID
+	candidates []byte // a statement by device; replaced, never changed
+	expires    time.Time
+	offers     map[*swarm]int // where the session is in the swarm's sources
+	ended      bool
+}
+
+// Begin starts a session, which offers nothing at first. id is unique among those that have not ended.
+func (s *Swarms) Begin(id uint64, device shoal.DeviceID) *Session {
+	return &Session{all: s, id: id, device: device}
+}
+
+// Announce replaces the session's candidates, unless nil, and its offers for the swarms named, 0 pieces ending one; or
+// changes nothing and returns an error. candidates is a verified statement by the session's device that holds until
+// expires; it is kept and must not change. The error's code is BadRequest (rule S6) or Limit (rule S7).
+func (s *Session) Announce(candidates []byte, expires time.Time, offers []wire.Offer) error {
+	a := s.all
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := s.check(candidates, offers); err != nil {
+		return err
+	}
+	if candidates != nil {
+		s.candidates, s.expires = candidates, expires
+	}
+	for _, o := range offers {
+		if w := s.set(o); w != nil && len(w.sources) == 0 {
+			delete(a.swarms, w.key)
+		}
+	}
+	return nil
+}
+
+// check refuses what Announce must not do. The caller holds mu.
+func (s *Session) check(candidates []byte, offers []wire.Offer) error {
+	if s.ended {
+		return shoal.Errorf(shoal.Canceled, "the session has ended")
+	}
+	more := 0
+	for _, o := range offers {
+		if pieces := o.Swarm.Object.Pieces(); int64(o.Pieces) > int64(pieces) {
+			return shoal.Errorf(shoal.BadRequest, "an offer of %d pieces of %v, which has %d (rule S6)", o.Pieces, o.Swarm.Object.ID, pieces)
+		}
+		if o.Pieces > 0 {
+			more++
+		}
+	}
+	if more > 0 && candidates == nil && s.candidates == nil {
+		return shoal.Errorf(shoal.BadRequest, "an offer before there are candidates: nobody could come for it (rule S6)")
+	}
+	if s.exceeds(offers, more) {
+		return shoal.Errorf(shoal.Limit, "more than %d offers of one session, or more than the server can hold; stop serving what is not needed", MaxOffers)
+	}
+	return nil
+}
+
+// exceeds reports whether the offers, more of which are of at least one piece, would be too many.
+func (s *Session) exceeds(offers []wire.Offer, more int) bool {
+	if len(s.offers)+more <= MaxOffers && s.all.offers+more <= maxAll {
+		return false
+	}
+	// Only now it matters which of them are new.
+	after := make(map[shoal.Swarm]bool, len(offers))
+	for _, o := range offers {
+		after[o.Swarm] = o.Pieces > 0
+	}
+	change := 0
+	for key, stays := range after {
+		_, was := s.offers[s.all.swarms[key]]
+		switch {
+		case stays && !was:
+			change++
+		case was && !stays:
+			change--
+		}
+	}
+	return change > 0 && (len(s.offers)+change > MaxOffers || s.all.offers+change > maxAll)
+}
+
+// set makes one offer hold and returns its swarm, which may be empty then; nil if there is none. The caller holds mu.
+func (s *Session) set(o wire.Offer) *swarm {
+	a := s.all
+	w := a.swarms[o.Swarm]
+	if w == nil {
+		if o.Pieces == 0 {
+			return nil
+		}
+		w = &swarm{key: o.Swarm}
+		a.swarms[o.Swarm] = w
+	}
+	at, was := s.offers[w]
+	switch {
+	case o.Pieces == 0 && was:
+		s.withdraw(w, at)
+	case o.Pieces == 0:
+	case was:
+		w.whole += isWhole(w, o.Pieces) - isWhole(w, w.sources[at].pieces)
+		w.sources[at].pieces = o.Pieces
+	default:
+		if s.offers == nil {
+			s.offers = make(map[*swarm]int)
+		}
+		s.offers[w] = len(w.sources)
+		w.sources = append(w.sources, source{s, o.Pieces})
+		w.whole += isWhole(w, o.Pieces)
+		a.offers++
+	}
+	return w
+}
+
+// withdraw takes the session, which is at place at, out of w; the last one moves there. The caller holds mu.
+func (s *Session) withdraw(w *swarm, at int) {
+	w.whole -= isWhole(w, w.sources[at].pieces)
+	last := len(w.sources) - 1
+	w.sources[at] = w.sources[last]
+	w.sources[at].session.offers[w] = at
+	w.sources[last] = source{}
+	w.sources = w.sources[:last]
+	if cap(w.sources) > 64 && last < cap(w.sources)/4 {
+		w.sources = append(make([]source, 0, 2*last), w.sources...)
+	}
+	delete(s.offers, w)
+	s.all.offers--
+}
+
+func isWhole(w *swarm, pieces uint32) int {
+	if int(pieces) == w.key.Object.Pieces() {
+		return 1
+	}
+	return 0
+}
+
+// End takes the session's offers away (rule S6).
+func (s *Session) End() {
+	a := s.all
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.ended = true
+	for w, at := range s.offers {
+		s.withdraw(w, at)
+		if len(w.sources) == 0 {
+			delete(a.swarms, w.key)
+		}
+	}
+	s.offers = nil
+}
+
+// Sources returns at most wire.MaxSources of a swarm that have candidates which hold at now, without the asking session;
+// a random choice if there are more (rule S5). The candidates are shared and must not be changed.
+func (s *Session) Sources(of shoal.Swarm, now time.Time) []wire.Source {
+	a := s.all
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	w := a.swarms[of]
+	if w == nil {
+		return nil
+	}
+	useful := make([]wire.Source, 0, min(len(w.sources), wire.MaxSources))
+	for at := range a.permutation(len(w.sources)) {
+		from := w.sources[at]
+		if from.session == s || !now.Before(from.session.expires) {
+			continue
+		}
+		useful = append(useful, wire.Source{
+			Session: from.session.id, Device: from.session.device, Pieces: from.pieces, Candidates: from.session.candidates,
+		})
+		if len(useful) == cap(useful) {
+			break
+		}
+	}
+	return useful
+}
+
+// permutation yields 0 to n-1 in a random order, each order as likely as any other. It costs no more than what is taken
+// of it: the shuffle of Fisher and Yates (Knuth, The Art of Computer Programming, algorithm 3.4.2P), with only those
+// places stored that no longer hold their own number.
+func (s *Swarms) permutation(n int) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		moved := make(map[int]int, min(n, wire.MaxSources))
+		at := func(i int) int {
+			if v, ok := moved[i]; ok {
+				return v
+			}
+			return i
+		}
+		for i := range n {
+			j := i + s.random(n-i)
+			v := at(j)
+			moved[j] = at(i)
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Count sets the counts of sources in entries of a group.
+func (s *Swarms) Count(group shoal.Group, entries []wire.Entry) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i := range entries {
+		e := &entries[i]
+		if w := s.swarms[shoal.Swarm{Group: group, Object: e.Content}]; w != nil {
+			e.Whole, e.Partial = uint32(w.whole), uint32(len(w.sources)-w.whole)
+		}
+	}
+}
