@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-const uint32_t b3_iv[8] = {0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19};
-
-const uint8_t b3_schedule[7][16] = {
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8},
-    {3, 4, 10, 12, 13, 2, 7, 14, 6, 5, 9, 0, 11, 15, 8, 1}, {10, 7, 12, 9, 14, 3, 13, 15, 4, 0, 11, 2, 5, 8, 1, 6},
-    {12, 13, 9, 11, 15, 10, 14, 8, 7, 2, 5, 3, 0, 1, 6, 4}, {9, 14, 11, 5, 8, 12, 15, 1, 13, 3, 0, 10, 2, 6, 4, 7},
-    {11, 15, 5, 0, 1, 9, 8, 6, 14, 10, 2, 12, 3, 4, 7, 13},
-};
-
 static uint32_t load_le(const uint8_t *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
@@ -40,13 +31,15 @@ static inline void quarter_round(uint32_t v[16], int a, int b, int c, int d, uin
     v[b] = rotate_right(v[b] ^ v[c], 7);
 }
 
-static void compress(uint32_t cv[8], const uint8_t block[B3_BLOCK_LEN], uint32_t len, uint64_t counter, uint32_t flags) {
+static const uint32_t iv[8] = {B3_IV};
+
+void b3_compress(uint32_t cv[8], const uint8_t block[B3_BLOCK_LEN], uint32_t len, uint64_t counter, uint32_t flags) {
     uint32_t m[16], v[16];
     for (int i = 0; i < 16; i++) {
         m[i] = load_le(block + 4 * i);
     }
     memcpy(v, cv, 32);
-    memcpy(v + 8, b3_iv, 16);
+    memcpy(v + 8, iv, 16);
     v[12] = (uint32_t)counter;
     v[13] = (uint32_t)(counter >> 32);
     v[14] = len;
@@ -70,10 +63,9 @@ static void compress(uint32_t cv[8], const uint8_t block[B3_BLOCK_LEN], uint32_t
 static void chunks(const uint8_t *p, size_t n, uint64_t chunk, uint8_t *out) {
     for (size_t i = 0; i < n; i++) {
         uint32_t cv[8];
-        memcpy(cv, b3_iv, sizeof cv);
-        for (uint32_t b = 0; b < B3_CHUNK_BLOCKS; b++, p += B3_BLOCK_LEN) {
-            uint32_t flags = (b == 0 ? B3_CHUNK_START : 0u) | (b == B3_CHUNK_BLOCKS - 1 ? B3_CHUNK_END : 0u);
-            compress(cv, p, B3_BLOCK_LEN, chunk + i, flags);
+        memcpy(cv, iv, sizeof cv);
+        for (int b = 0; b < B3_CHUNK_BLOCKS; b++, p += B3_BLOCK_LEN) {
+            b3_compress(cv, p, B3_BLOCK_LEN, chunk + i, B3_CHUNK_FLAGS(b));
         }
         b3_store(cv, out + B3_VALUE_LEN * i);
     }
@@ -82,10 +74,10 @@ static void chunks(const uint8_t *p, size_t n, uint64_t chunk, uint8_t *out) {
 static void parents(const uint8_t *pairs, size_t n, uint8_t *out) {
     for (size_t i = 0; i < n; i++) {
         uint32_t cv[8];
-        memcpy(cv, b3_iv, sizeof cv);
-        compress(cv, pairs + 2 * B3_VALUE_LEN * i, B3_BLOCK_LEN, 0, B3_PARENT);
+        memcpy(cv, iv, sizeof cv);
+        b3_compress(cv, pairs + 2 * B3_VALUE_LEN * i, B3_BLOCK_LEN, 0, B3_PARENT);
         b3_store(cv, out + B3_VALUE_LEN * i);
     }
 }
 
-const b3_kernel b3_kernel_portable = {"portable", compress, chunks, parents};
+const b3_kernel b3_kernel_portable = {"portable", chunks, parents};

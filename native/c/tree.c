@@ -7,17 +7,19 @@
 
 #include <string.h>
 
+static const uint32_t iv[8] = {B3_IV};
+
 /* A level is combined when it has BATCH nodes; until the end a batch adds half as many to the level above. */
 enum { BATCH = 64, LEVELS = 54 };
 
 struct level {
     size_t n;
-    uint8_t value[BATCH + BATCH / 2 + 1][B3_VALUE_LEN];
+    uint8_t values[(BATCH + BATCH / 2 + 1) * B3_VALUE_LEN];
 };
 
 struct tree {
     const b3_kernel *k;
-    unsigned top; /* nodes of this level are not combined any more, but go to `out` */
+    unsigned top;  /* nodes of this level are not combined any more, but go to `out` */
     unsigned used; /* levels that have been initialised */
     uint8_t *out;
     struct level level[LEVELS];
@@ -38,7 +40,7 @@ static uint8_t *room(struct tree *t, unsigned level) {
     if (level == t->used) {
         t->level[t->used++].n = 0;
     }
-    return t->level[level].value[t->level[level].n];
+    return t->level[level].values + t->level[level].n * B3_VALUE_LEN;
 }
 
 /* Takes note of `n` nodes written to room(t, level). */
@@ -53,7 +55,7 @@ static void added(struct tree *t, unsigned level, size_t n) {
 /* Combines every level that has a batch. Until the end of the input all levels hold multiples of half a batch. */
 static void carry(struct tree *t, unsigned level) {
     for (; level < t->top && t->level[level].n == BATCH; level++) {
-        t->k->parents(t->level[level].value[0], BATCH / 2, room(t, level + 1));
+        t->k->parents(t->level[level].values, BATCH / 2, room(t, level + 1));
         t->level[level].n = 0;
         added(t, level + 1, BATCH / 2);
     }
@@ -68,9 +70,9 @@ static struct level *finish(struct tree *t, size_t keep) {
             return l;
         }
         uint8_t *next = room(t, i + 1);
-        t->k->parents(l->value[0], l->n / 2, next);
+        t->k->parents(l->values, l->n / 2, next);
         if (l->n % 2 != 0) {
-            memcpy(next + l->n / 2 * B3_VALUE_LEN, l->value[l->n - 1], B3_VALUE_LEN);
+            memcpy(next + l->n / 2 * B3_VALUE_LEN, l->values + (l->n - 1) * B3_VALUE_LEN, B3_VALUE_LEN);
         }
         added(t, i + 1, (l->n + 1) / 2);
     }
@@ -78,17 +80,17 @@ static struct level *finish(struct tree *t, size_t keep) {
 }
 
 /* One chunk of `len` (0…1,024) bytes. */
-static void chunk_value(const b3_kernel *k, const uint8_t *p, size_t len, uint64_t chunk, uint32_t root, uint8_t *out) {
+static void chunk_value(const uint8_t *p, size_t len, uint64_t chunk, uint32_t root, uint8_t *out) {
     uint32_t cv[8], flags = B3_CHUNK_START;
-    memcpy(cv, b3_iv, sizeof cv);
+    memcpy(cv, iv, sizeof cv);
     for (; len > B3_BLOCK_LEN; p += B3_BLOCK_LEN, len -= B3_BLOCK_LEN, flags = 0) {
-        k->compress(cv, p, B3_BLOCK_LEN, chunk, flags);
+        b3_compress(cv, p, B3_BLOCK_LEN, chunk, flags);
     }
     uint8_t last[B3_BLOCK_LEN] = {0};
     if (len > 0) {
         memcpy(last, p, len);
     }
-    k->compress(cv, last, (uint32_t)len, chunk, flags | B3_CHUNK_END | root);
+    b3_compress(cv, last, (uint32_t)len, chunk, flags | B3_CHUNK_END | root);
     b3_store(cv, out);
 }
 
@@ -104,28 +106,28 @@ static void add_chunks(struct tree *t, const uint8_t *p, size_t len, uint64_t ch
         added(t, 0, whole);
     }
     if (rest > 0) {
-        chunk_value(t->k, p + whole * B3_CHUNK_LEN, rest, chunk + whole, 0, room(t, 0));
+        chunk_value(p + whole * B3_CHUNK_LEN, rest, chunk + whole, 0, room(t, 0));
         added(t, 0, 1);
     }
 }
 
 /* The root: what finish(t, 2) left are the root's two children. */
-static void root_of(const b3_kernel *k, const struct level *children, uint8_t out[B3_VALUE_LEN]) {
+static void root_of(const struct level *children, uint8_t out[B3_VALUE_LEN]) {
     uint32_t cv[8];
-    memcpy(cv, b3_iv, sizeof cv);
-    k->compress(cv, children->value[0], B3_BLOCK_LEN, 0, B3_PARENT | B3_ROOT);
+    memcpy(cv, iv, sizeof cv);
+    b3_compress(cv, children->values, B3_BLOCK_LEN, 0, B3_PARENT | B3_ROOT);
     b3_store(cv, out);
 }
 
 void b3_sum(const b3_kernel *k, const uint8_t *p, size_t len, uint8_t out[B3_VALUE_LEN]) {
     if (len <= B3_CHUNK_LEN) {
-        chunk_value(k, p, len, 0, B3_ROOT, out);
+        chunk_value(p, len, 0, B3_ROOT, out);
         return;
     }
     struct tree t;
     init(&t, k, LEVELS, NULL);
     add_chunks(&t, p, len, 0);
-    root_of(k, finish(&t, 2), out);
+    root_of(finish(&t, 2), out);
 }
 
 void b3_block_values(const b3_kernel *k, const uint8_t *p, size_t len, uint64_t chunk, size_t block_len, uint8_t *out) {
@@ -141,13 +143,13 @@ void b3_block_values(const b3_kernel *k, const uint8_t *p, size_t len, uint64_t 
 
 void b3_chaining_value(const b3_kernel *k, const uint8_t *p, size_t len, uint64_t chunk, uint8_t out[B3_VALUE_LEN]) {
     if (len <= B3_CHUNK_LEN) {
-        chunk_value(k, p, len, chunk, 0, out);
+        chunk_value(p, len, chunk, 0, out);
         return;
     }
     struct tree t;
     init(&t, k, LEVELS, NULL);
     add_chunks(&t, p, len, chunk);
-    memcpy(out, finish(&t, 1)->value[0], B3_VALUE_LEN);
+    memcpy(out, finish(&t, 1)->values, B3_VALUE_LEN);
 }
 
 void b3_combine(const b3_kernel *k, const uint8_t *values, size_t n, int root, uint8_t out[B3_VALUE_LEN]) {
@@ -162,12 +164,8 @@ void b3_combine(const b3_kernel *k, const uint8_t *values, size_t n, int root, u
     added(&t, 0, n);
     const struct level *last = finish(&t, root ? 2 : 1);
     if (root) {
-        root_of(k, last, out);
+        root_of(last, out);
     } else {
-        memcpy(out, last->value[0], B3_VALUE_LEN);
+        memcpy(out, last->values, B3_VALUE_LEN);
     }
-}
-
-const char *b3_level_name(const b3_kernel *k) {
-    return k->name;
 }

@@ -1,0 +1,104 @@
+/*
+ * Template: hashes GROUPS × LANES chunks or parents at once. Included by lanes.h, once for each number of groups; the
+ * functions' names end in it.
+ */
+#define JOIN(f, groups) f##_##groups
+#define EXPAND(f, groups) JOIN(f, groups)
+#define NAME(f) EXPAND(f, GROUPS)
+
+/* The groups' instructions alternate: while one waits for its last result, the others go on. */
+#define EACH_GROUP _Pragma("GCC unroll 2") for (int g = 0; g < GROUPS; g++)
+
+/* The quarter round on elements a, b, c, d of the states, with message words x and y. */
+ALWAYS_INLINE void NAME(quarter_round)(vec v[GROUPS][16], vec m[GROUPS][16], int a, int b, int c, int d, int x, int y) {
+    EACH_GROUP v[g][a] = vec_add(v[g][a], m[g][x]);
+    EACH_GROUP v[g][a] = vec_add(v[g][a], v[g][b]);
+    EACH_GROUP v[g][d] = vec_ror16(vec_xor(v[g][d], v[g][a]));
+    EACH_GROUP v[g][c] = vec_add(v[g][c], v[g][d]);
+    EACH_GROUP v[g][b] = vec_ror12(vec_xor(v[g][b], v[g][c]));
+    EACH_GROUP v[g][a] = vec_add(v[g][a], m[g][y]);
+    EACH_GROUP v[g][a] = vec_add(v[g][a], v[g][b]);
+    EACH_GROUP v[g][d] = vec_ror8(vec_xor(v[g][d], v[g][a]));
+    EACH_GROUP v[g][c] = vec_add(v[g][c], v[g][d]);
+    EACH_GROUP v[g][b] = vec_ror7(vec_xor(v[g][b], v[g][c]));
+}
+
+ALWAYS_INLINE void NAME(rounds)(vec v[GROUPS][16], vec m[GROUPS][16]) {
+#pragma GCC unroll 7
+    for (int r = 0; r < 7; r++) {
+        const uint8_t *s = b3_schedule[r];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) { /* columns */
+            NAME(quarter_round)(v, m, i, 4 + i, 8 + i, 12 + i, s[2 * i], s[2 * i + 1]);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) { /* diagonals */
+            int b = 4 + (i + 1) % 4, c = 8 + (i + 2) % 4, d = 12 + (i + 3) % 4;
+            NAME(quarter_round)(v, m, i, b, c, d, s[8 + 2 * i], s[9 + 2 * i]);
+        }
+    }
+}
+
+/* Compresses one block per lane into h: lane i of group g takes the block at p + (g LANES + i) stride. */
+ALWAYS_INLINE void NAME(compress)(vec h[GROUPS][8], const uint8_t *p, size_t stride, const uint32_t *counter_low,
+                                  const uint32_t *counter_high, uint32_t flags) {
+    vec m[GROUPS][16], v[GROUPS][16];
+    EACH_GROUP load_block(m[g], p + (size_t)(g * LANES) * stride, stride);
+    /* The words stay in memory, from where additions take them: the registers are for the state. */
+    __asm__ volatile("" : : "r"(m) : "memory");
+    EACH_GROUP {
+        for (int i = 0; i < 8; i++) {
+            v[g][i] = h[g][i];
+        }
+        for (int i = 0; i < 4; i++) {
+            v[g][8 + i] = vec_set(iv[i]);
+        }
+        v[g][12] = vec_load(counter_low + g * LANES);
+        v[g][13] = vec_load(counter_high + g * LANES);
+        v[g][14] = vec_set(B3_BLOCK_LEN);
+        v[g][15] = vec_set(flags);
+    }
+    NAME(rounds)(v, m);
+    EACH_GROUP for (int i = 0; i < 8; i++) {
+        h[g][i] = vec_xor(v[g][i], v[g][8 + i]);
+    }
+}
+
+ALWAYS_INLINE void NAME(start)(vec h[GROUPS][8]) {
+    EACH_GROUP for (int i = 0; i < 8; i++) {
+        h[g][i] = vec_set(iv[i]);
+    }
+}
+
+ALWAYS_INLINE void NAME(store_groups)(uint8_t *out, vec h[GROUPS][8]) {
+    EACH_GROUP store_values(out + (size_t)(g * LANES) * B3_VALUE_LEN, h[g]);
+}
+
+/* Hashes GROUPS × LANES chunks. */
+static void NAME(hash_chunks)(const uint8_t *p, uint64_t chunk, uint8_t *out) {
+    uint32_t low[GROUPS * LANES], high[GROUPS * LANES];
+    for (uint32_t i = 0; i < GROUPS * LANES; i++) {
+        low[i] = (uint32_t)(chunk + i);
+        high[i] = (uint32_t)((chunk + i) >> 32);
+    }
+    vec h[GROUPS][8];
+    NAME(start)(h);
+    for (int b = 0; b < B3_CHUNK_BLOCKS; b++) {
+        NAME(compress)(h, p + b * B3_BLOCK_LEN, B3_CHUNK_LEN, low, high, B3_CHUNK_FLAGS(b));
+    }
+    NAME(store_groups)(out, h);
+}
+
+/* Hashes GROUPS × LANES parents. */
+static void NAME(hash_parents)(const uint8_t *pairs, uint8_t *out) {
+    static const uint32_t zero[GROUPS * LANES];
+    vec h[GROUPS][8];
+    NAME(start)(h);
+    NAME(compress)(h, pairs, B3_BLOCK_LEN, zero, zero, B3_PARENT);
+    NAME(store_groups)(out, h);
+}
+
+#undef JOIN
+#undef EXPAND
+#undef NAME
+#undef EACH_GROUP
