@@ -16,6 +16,9 @@ func (e *Engine) assign(p *peer, actions []Action) []Action {
 	if !e.proven {
 		return e.askManifest(p, actions)
 	}
+	if !e.opened {
+		return actions
+	}
 	for len(p.inFlight) < e.window {
 		i := e.nextPiece(p)
 		if i < 0 {
@@ -69,7 +72,7 @@ func (e *Engine) nextPiece(p *peer) int {
 // askAgain is the end game: a peer with nothing to do is asked for the pieces that another has owed the longest, so that
 // a slow peer holds up nobody. Each piece is asked of two peers at most.
 func (e *Engine) askAgain(actions []Action) []Action {
-	if !e.proven {
+	if !e.opened {
 		return actions
 	}
 	for _, p := range e.order {

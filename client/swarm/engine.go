@@ -24,6 +24,7 @@ type Engine struct {
 	config  Config
 	pieces  int
 	proven  bool // the manifest is known
+	opened  bool // and pieces can be written
 	window  int  // pieces asked of a peer at a time
 	limit   int  // peers connected at a time
 	missing int
@@ -74,6 +75,8 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 	switch p := e.peers[ev.Peer]; {
 	case ev.Kind == Tick:
 		actions = e.tick(actions)
+	case ev.Kind == Opened:
+		actions = e.open(ev.Bitfield, actions)
 	case ev.Kind == Found:
 		if p == nil && !e.banned[ev.Peer.Device] {
 			p = &peer{id: ev.Peer, inFlight: make([]int, 0, e.window+1)}
@@ -110,8 +113,7 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 			e.heard = e.now
 		}
 	case ManifestVerified:
-		p.manifest, e.heard = false, e.now
-		actions = e.prove(ev.Bitfield, actions)
+		p.manifest, e.proven = false, true
 	case ManifestBad:
 		actions = e.ban(p, actions)
 	case PieceVerified:
@@ -128,12 +130,12 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 	return actions
 }
 
-// prove begins the download proper: the manifest is known, and what is on disk already.
-func (e *Engine) prove(onDisk bitfield, actions []Action) []Action {
-	if e.proven {
+// open begins the download proper, with what is on disk already.
+func (e *Engine) open(onDisk bitfield, actions []Action) []Action {
+	if e.opened {
 		return actions
 	}
-	e.proven = true
+	e.proven, e.opened = true, true
 	for i := range e.pieces {
 		if onDisk.get(i) {
 			e.have.set(i)
@@ -210,6 +212,9 @@ func (e *Engine) lose(p *peer, actions []Action) []Action {
 
 // tick looks at what only time brings about.
 func (e *Engine) tick(actions []Action) []Action {
+	if e.proven && !e.opened {
+		e.heard = e.now // it is our disk that takes its time
+	}
 	for _, p := range e.order {
 		if p.owes() && e.now-p.heard >= stallAfter {
 			actions = e.drop(p, shoal.Unreachable, actions)
@@ -241,7 +246,7 @@ func (e *Engine) finish(actions []Action) []Action {
 		e.ended = true
 		return append(actions, Action{Kind: Done})
 	}
-	waiting := !slices.ContainsFunc(e.order, (*peer).owes)
+	waiting := e.proven == e.opened && !slices.ContainsFunc(e.order, (*peer).owes)
 	if waiting && !e.waiting {
 		actions = append(actions, Action{Kind: Wait})
 	}

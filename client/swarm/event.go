@@ -18,7 +18,7 @@ type PeerID struct {
 // EventKind says what happened.
 type EventKind uint8
 
-// The events. Peer is set in all but Tick.
+// The events. Peer is set in all but Opened and Tick.
 const (
 	// Found: the peer is said to be a source. Repeating it is harmless.
 	Found EventKind = iota + 1
@@ -28,8 +28,7 @@ const (
 	Lost
 	// Have: the peer has Piece now, too.
 	Have
-	// ManifestVerified: the manifest that was fetched from the peer proves the object, and Bitfield is what was found on
-	// disk of it; nil for nothing.
+	// ManifestVerified: the manifest that was fetched from the peer proves the object. Opened must follow.
 	ManifestVerified
 	// ManifestBad: it does not.
 	ManifestBad
@@ -41,6 +40,8 @@ const (
 	Refused
 	// Progress: bytes came from the peer since the last event of this kind.
 	Progress
+	// Opened: pieces can be written now, and Bitfield is what was on disk already; nil for nothing. It has no Peer.
+	Opened
 	// Tick: time passes. Comes at least every TickEvery.
 	Tick
 )

@@ -1,0 +1,132 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shoal/client/store"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+// bulkWriter writes PIECE frames to one connection.
+type bulkWriter interface {
+	write(head wire.PieceHead, id uint32, from store.Content, offset, length int64) error
+}
+
+// notSent is how many bytes the kernel takes before it has sent the earlier ones: what it has not sent cannot be
+// overtaken by frames that should go first.
+const notSent = 512 << 10
+
+func newBulkWriter(c *wire.Conn) bulkWriter {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) {
+				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent) // only order suffers without it
+			})
+			return &fileSender{tcp, raw}
+		}
+	}
+	return &copier{c}
+}
+
+// fileSender lets the kernel send from the page cache. It gives sendfile an explicit offset, so that many connections
+// can share a file.
+type fileSender struct {
+	conn *net.TCPConn
+	raw  syscall.RawConn
+}
+
+func (s *fileSender) write(head wire.PieceHead, id uint32, from store.Content, offset, length int64) error {
+	file, err := from.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("serving a file: %w", err)
+	}
+	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err := s.sendHead(wire.AppendPieceHead(nil, id, head, uint32(length))); err != nil {
+		return err
+	}
+	for length > 0 {
+		var sent int
+		var sendErr error
+		err := s.raw.Write(func(socket uintptr) bool {
+			fileErr := file.Control(func(fd uintptr) {
+				sent, sendErr = unix.Sendfile(int(socket), int(fd), &offset, int(length))
+			})
+			if fileErr != nil {
+				sendErr = fileErr
+			}
+			return !errors.Is(sendErr, unix.EAGAIN)
+		})
+		switch {
+		case err != nil:
+			return fmt.Errorf("sending a block: %w", err)
+		case errors.Is(sendErr, unix.EINTR):
+			continue
+		case sendErr != nil:
+			return fmt.Errorf("sending a block: %w", sendErr)
+		case sent <= 0:
+			return fmt.Errorf("sending a block: %w", io.ErrUnexpectedEOF)
+		}
+		length -= int64(sent)
+		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
+	return nil
+}
+
+// sendHead writes the head so that the kernel waits for what follows, and sends both in one segment.
+func (s *fileSender) sendHead(head []byte) error {
+	for len(head) > 0 {
+		var sent int
+		var sendErr error
+		err := s.raw.Write(func(socket uintptr) bool {
+			sent, sendErr = unix.SendmsgN(int(socket), head, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+			return !errors.Is(sendErr, unix.EAGAIN)
+		})
+		if err == nil && sendErr != nil && !errors.Is(sendErr, unix.EINTR) {
+			err = sendErr
+		}
+		if err != nil {
+			return fmt.Errorf("sending a block: %w", err)
+		}
+		head = head[max(sent, 0):]
+	}
+	return nil
+}
+
+// copier reads blocks into memory and writes them: through TLS, or whatever transport was injected.
+type copier struct{ conn *wire.Conn }
+
+var copyBuffers = sync.Pool{New: func() any {
+	buf := make([]byte, identity.BulkBuffer)
+	return &buf
+}}
+
+func (s *copier) write(head wire.PieceHead, id uint32, from store.Content, offset, length int64) error {
+	pooled := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(pooled)
+	buf := wire.AppendPieceHead((*pooled)[:0], id, head, uint32(length))
+	for {
+		n := min(int64(cap(buf)-len(buf)), length)
+		part := buf[len(buf) : len(buf)+int(n)]
+		if _, err := from.ReadAt(part, offset); err != nil && !(errors.Is(err, io.EOF) && n == length) {
+			return fmt.Errorf("serving a file: %w", err)
+		}
+		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if _, err := s.conn.Write(buf[:len(buf)+int(n)]); err != nil {
+			return fmt.Errorf("sending a block: %w", err)
+		}
+		offset += n
+		if length -= n; length == 0 {
+			return nil
+		}
+		buf = buf[:0]
+	}
+}

@@ -1,0 +1,213 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"shoal"
+	"shoal/wire"
+)
+
+// sink takes what comes from a peer for one transfer. Its methods are called by the connection's reading goroutine, or
+// by who asks for something on a connection that has ended; none may block but piece.
+type sink interface {
+	// have: the peer has these further pieces.
+	have(j *Joined, pieces []uint32)
+	// piece: data is what the peer sent for a piece; it is not verified, and reused after the call.
+	piece(j *Joined, piece int, data []byte)
+	// refused: the peer answered the request for a piece by an error.
+	refused(j *Joined, piece int, err error)
+	// lost: the swarm or its connection ended.
+	lost(j *Joined, err error)
+}
+
+// Joined is a transfer's part in a connection: a swarm that was joined on it.
+type Joined struct {
+	conn     *conn
+	sink     sink
+	swarm    shoal.Swarm
+	handle   uint32
+	whole    bool
+	bitfield []byte
+	// abandoned: nobody waits for the reply to JOIN any more. The conn's mu guards it.
+	abandoned bool
+
+	mu       sync.Mutex // guards requests, and in each what it says
+	requests map[int]*assembly
+}
+
+// assembly is a piece that was asked for, block by block, and what has come of it.
+type assembly struct {
+	piece   int
+	buf     []byte   // from the pool's buffers, once the first block comes; the reading goroutine owns it
+	ids     []uint32 // of its requests; mu guards it and the rest
+	missing int      // replies that have not come
+	err     error    // why the piece will not be whole
+}
+
+// join opens a connection to the source, or shares one, and joins the swarm on it.
+func (c *conn) join(ctx context.Context, sw shoal.Swarm, to sink) (*Joined, error) {
+	j := &Joined{conn: c, sink: to, swarm: sw, requests: map[int]*assembly{}}
+	done := make(chan error, 1)
+	c.link.Start(wire.KindJoin, &wire.Join{Swarm: sw}, func(f wire.Frame, err error) {
+		if err == nil {
+			err = j.opened(f)
+		}
+		done <- err
+	})
+	select {
+	case err := <-done:
+		return j, err
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		j.abandoned = true
+		if delete(c.joined, j.handle); j.handle != 0 {
+			j.sendLeave()
+		}
+		return nil, context.Cause(ctx)
+	}
+}
+
+// opened takes JOIN's reply, in the reading goroutine: events for the handle may follow right behind.
+func (j *Joined) opened(f wire.Frame) error {
+	var reply wire.JoinReply
+	if err := wire.Decode(f.Body, &reply); err != nil {
+		return err
+	}
+	pieces := j.swarm.Object.Pieces()
+	if !reply.Whole {
+		spare := 8*((pieces+7)/8) - pieces
+		if len(reply.Bitfield) != (pieces+7)/8 || reply.Bitfield[len(reply.Bitfield)-1]&(1<<spare-1) != 0 {
+			return shoal.Errorf(shoal.BadRequest, "a bitfield that does not fit %d pieces (rule P3)", pieces)
+		}
+	}
+	j.conn.mu.Lock()
+	defer j.conn.mu.Unlock()
+	j.handle, j.whole = reply.Handle, reply.Whole
+	j.bitfield = append([]byte(nil), reply.Bitfield...)
+	if j.abandoned {
+		j.sendLeave()
+		return nil
+	}
+	j.conn.joined[j.handle] = j
+	return nil
+}
+
+func (j *Joined) sendLeave() {
+	j.conn.link.Start(wire.KindLeave, &wire.Leave{Handle: j.handle}, func(wire.Frame, error) {})
+}
+
+// leave ends the transfer's part in the connection, and the connection if nobody else uses it.
+func (j *Joined) leave() {
+	if j.conn.remove(j.handle) != nil {
+		j.sendLeave()
+	}
+	j.conn.pool.release(j.conn)
+}
+
+// manifest fetches what should prove the object. It is not verified.
+func (j *Joined) manifest(ctx context.Context) (*shoal.Manifest, error) {
+	var reply wire.ManifestReply
+	err := j.conn.link.Call(ctx, wire.KindManifest, &wire.ManifestRequest{Handle: j.handle}, &reply)
+	return &reply.Manifest, err
+}
+
+// have checks the pieces that the peer announces, and passes them on.
+func (j *Joined) have(pieces []uint32) error {
+	for _, p := range pieces {
+		if int64(p) >= int64(j.swarm.Object.Pieces()) {
+			return shoal.Errorf(shoal.BadRequest, "piece %d is announced, of an object of %d (rule P12)", p, j.swarm.Object.Pieces())
+		}
+	}
+	j.sink.have(j, pieces)
+	return nil
+}
+
+// fetch asks for a piece. The sink's piece or refused, or lost, tells how that went.
+func (j *Joined) fetch(piece int) {
+	_, length := j.swarm.Object.PieceRange(piece)
+	a := &assembly{piece: piece, missing: int(max(1, (length+shoal.MaxBlock-1)/shoal.MaxBlock))}
+	j.mu.Lock()
+	j.requests[piece] = a
+	j.mu.Unlock()
+	for begin := int64(0); begin == 0 || begin < length; begin += shoal.MaxBlock {
+		m := wire.Request{
+			Handle: j.handle, Piece: uint32(piece), Begin: uint32(begin), Length: uint32(min(shoal.MaxBlock, length-begin)),
+		}
+		id := j.conn.link.Start(wire.KindRequest, &m, func(f wire.Frame, err error) { j.block(a, m, f, err) })
+		j.mu.Lock()
+		a.ids = append(a.ids, id)
+		j.mu.Unlock()
+	}
+}
+
+// cancel takes back the request for a piece. If it comes all the same it is as welcome as any.
+func (j *Joined) cancel(piece int) {
+	j.mu.Lock()
+	a := j.requests[piece]
+	var ids []uint32
+	if a != nil {
+		ids = append(ids, a.ids...)
+	}
+	j.mu.Unlock()
+	for _, id := range ids {
+		j.conn.link.Event(wire.KindCancel, &wire.Cancel{ID: id})
+	}
+}
+
+// block takes the reply to one REQUEST, in the reading goroutine, and with the last of a piece hands that on.
+func (j *Joined) block(a *assembly, m wire.Request, f wire.Frame, err error) {
+	if err == nil {
+		err = j.read(a, m, f)
+	}
+	last, err := j.account(a, err)
+	switch {
+	case !last:
+		return
+	case err == nil:
+		j.sink.piece(j, a.piece, a.buf)
+	case !errors.Is(err, shoal.Canceled):
+		j.sink.refused(j, a.piece, err)
+	}
+	if a.buf != nil {
+		j.conn.pool.buffers.Put(a.buf)
+	}
+}
+
+// account notes one reply of a piece; it reports whether that was the last one, and what went wrong first.
+func (j *Joined) account(a *assembly, err error) (last bool, first error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if a.err == nil {
+		a.err = err
+	}
+	a.missing--
+	if a.missing == 0 && j.requests[a.piece] == a {
+		delete(j.requests, a.piece)
+	}
+	return a.missing == 0, a.err
+}
+
+// read takes a block's bytes from the connection into the piece's buffer.
+func (j *Joined) read(a *assembly, m wire.Request, f wire.Frame) error {
+	var head wire.PieceHead
+	err := wire.Decode(f.Body, &head)
+	if err == nil && (head.Piece != m.Piece || head.Begin != m.Begin || f.Data != int(m.Length)) {
+		err = shoal.Errorf(shoal.BadRequest, "%d bytes of piece %d at %d where %d of %d at %d were asked for (rule P7)",
+			f.Data, head.Piece, head.Begin, m.Length, m.Piece, m.Begin)
+	}
+	if err != nil {
+		j.conn.link.Close(err)
+		return errors.Join(err, j.conn.link.SkipData())
+	}
+	if a.buf == nil {
+		_, length := j.swarm.Object.PieceRange(a.piece)
+		if a.buf, err = j.conn.pool.buffers.Get(j.conn.ctx, int(length)); err != nil {
+			j.conn.link.Close(err)
+			return errors.Join(err, j.conn.link.SkipData())
+		}
+	}
+	return j.conn.link.ReadData(a.buf[m.Begin : m.Begin+m.Length])
+}

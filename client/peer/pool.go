@@ -1,0 +1,188 @@
+package peer
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/client/link"
+	"shoal/client/store"
+	"shoal/client/swarm"
+	"shoal/client/tracker"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+// Pool holds the connections that this process has opened to peers: one to each, shared by all its transfers. For
+// concurrent use.
+type Pool struct {
+	key       *identity.Key
+	transport identity.Transport
+	buffers   *store.Buffers
+	log       zerolog.Logger
+
+	mu    sync.Mutex // guards conns, and the users of each
+	conns map[swarm.PeerID]*conn
+	run   sync.WaitGroup // the connections' goroutines
+}
+
+// NewPool makes a Pool whose connections protect themselves as transport says and assemble pieces in buffers.
+func NewPool(key *identity.Key, transport identity.Transport, buffers *store.Buffers, log zerolog.Logger) *Pool {
+	return &Pool{key: key, transport: transport, buffers: buffers, log: log, conns: map[swarm.PeerID]*conn{}}
+}
+
+// conn is one connection to a peer.
+type conn struct {
+	pool  *Pool
+	id    swarm.PeerID
+	ready chan struct{} // closed when link or err is set
+	link  *link.Link
+	err   error
+	users int                // transfers that hold it; the pool's mu guards it
+	ctx   context.Context    // ends with the connection
+	end   context.CancelFunc // ends it
+
+	mu     sync.Mutex         // guards joined
+	joined map[uint32]*Joined // by handle
+}
+
+// connect returns a connection to source, opening it if there is none yet. Each call that succeeds must be matched by
+// a release.
+func (p *Pool) connect(ctx context.Context, source tracker.Source) (*conn, error) {
+	id := swarm.PeerID{Device: source.Device, Session: source.Session}
+	p.mu.Lock()
+	c := p.conns[id]
+	if c == nil {
+		c = &conn{pool: p, id: id, ready: make(chan struct{}), joined: map[uint32]*Joined{}}
+		c.ctx, c.end = context.WithCancel(context.Background())
+		p.conns[id] = c
+		p.run.Go(func() { c.live(source) })
+	}
+	c.users++
+	p.mu.Unlock()
+	select {
+	case <-c.ready:
+		if c.err == nil {
+			return c, nil
+		}
+		p.release(c)
+		return nil, c.err
+	case <-ctx.Done():
+		p.release(c)
+		return nil, context.Cause(ctx)
+	}
+}
+
+// release ends a connection that nobody uses any more.
+func (p *Pool) release(c *conn) {
+	p.mu.Lock()
+	c.users--
+	last := c.users == 0
+	if last && p.conns[c.id] == c {
+		delete(p.conns, c.id)
+	}
+	p.mu.Unlock()
+	if last {
+		c.end()
+	}
+}
+
+// Wait returns when all connections have ended, which they do when no transfer uses them.
+func (p *Pool) Wait() { p.run.Wait() }
+
+// live is a connection's goroutine: it opens it and runs it to its end.
+func (c *conn) live(source tracker.Source) {
+	c.link, c.err = c.open(source)
+	close(c.ready)
+	if c.err == nil {
+		err := c.link.Run(c.ctx, c.event)
+		c.pool.log.Debug().Err(err).Stringer("device", c.id.Device).Msg("a connection to a peer ended")
+		c.lose(err)
+	}
+	c.end()
+	c.pool.mu.Lock()
+	if c.pool.conns[c.id] == c {
+		delete(c.pool.conns, c.id)
+	}
+	c.pool.mu.Unlock()
+}
+
+// open tries the source's addresses in turn.
+func (c *conn) open(source tracker.Source) (*link.Link, error) {
+	err := shoal.Errorf(shoal.Unreachable, "device %v has no address", source.Device)
+	for _, candidate := range source.Addresses {
+		var nc net.Conn
+		if nc, err = tracker.Dial(c.ctx, c.pool.transport, candidate.Addr.String()); err != nil {
+			continue
+		}
+		var e *identity.Established
+		e, err = identity.Initiator{
+			Key: c.pool.key, Wanted: wire.ServicePeer, Transport: c.pool.transport, Accept: c.accept,
+		}.Open(c.ctx, nc)
+		if err == nil {
+			return link.New(e), nil
+		}
+	}
+	return nil, err
+}
+
+// accept takes nobody but the device that is wanted (rule H8).
+func (c *conn) accept(reply *wire.HelloReply) error {
+	if reply.Identity != c.id.Device {
+		return shoal.Errorf(shoal.Untrusted, "another device answers at the address of %v", c.id.Device)
+	}
+	return nil
+}
+
+// lose tells every transfer that uses the connection that it is gone.
+func (c *conn) lose(err error) {
+	c.mu.Lock()
+	joined := c.joined
+	c.joined = map[uint32]*Joined{}
+	c.mu.Unlock()
+	for _, j := range joined {
+		j.sink.lost(j, err)
+	}
+}
+
+// event passes on what the peer says by itself.
+func (c *conn) event(f wire.Frame) error {
+	switch f.Kind {
+	case wire.KindHave:
+		var m wire.Have
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return err
+		}
+		if j := c.find(m.Handle); j != nil {
+			return j.have(m.Pieces)
+		}
+		return nil // it may have crossed our LEAVE
+	case wire.KindWithdraw:
+		var m wire.Withdraw
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return err
+		}
+		if j := c.remove(m.Handle); j != nil {
+			j.sink.lost(j, m.Err())
+		}
+		return nil
+	}
+	return shoal.Errorf(shoal.BadRequest, "%v from a peer (rule F6)", f.Header)
+}
+
+func (c *conn) find(handle uint32) *Joined {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.joined[handle]
+}
+
+func (c *conn) remove(handle uint32) *Joined {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	j := c.joined[handle]
+	delete(c.joined, handle)
+	return j
+}

@@ -1,0 +1,175 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+const (
+	maxConnections = 512
+	// idleLimit is the silence after which a connection is closed (rule H9).
+	idleLimit = 120 * time.Second
+)
+
+// Server serves what is on a shelf to the peers that connect.
+type Server struct {
+	Key       *identity.Key
+	Transport identity.Transport
+	Shelf     *Shelf
+	// Changed is called, from any goroutine, when an object turned out to be no longer what was published. It has been
+	// withdrawn already.
+	Changed func(shoal.Swarm, error)
+	Log     zerolog.Logger
+}
+
+// Run accepts connections until the context ends; it returns when all of them are closed. It owns l.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	defer l.Close()
+	var connections sync.WaitGroup
+	defer connections.Wait()
+	defer cancel()
+	slots := make(chan struct{}, maxConnections)
+	for {
+		select {
+		case slots <- struct{}{}: // beyond that the kernel's backlog waits
+		case <-ctx.Done():
+			return nil
+		}
+		nc, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				nc.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case err != nil: // out of descriptors, or a connection that went away again
+			<-slots
+			s.Log.Warn().Err(err).Msg("accepting a peer")
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		connections.Go(func() {
+			defer func() { <-slots }()
+			s.serve(ctx, nc)
+		})
+	}
+}
+
+func (s *Server) serve(ctx context.Context, nc net.Conn) {
+	e, err := identity.Responder{Key: s.Key, Serves: wire.ServicePeer, Transport: s.Transport}.Accept(ctx, nc)
+	if err != nil {
+		s.Log.Debug().Err(err).Stringer("from", nc.RemoteAddr()).Msg("a peer's handshake failed")
+		return
+	}
+	c := &served{server: s, Established: e, out: newSender(e.Conn), members: map[uint32]*member{}}
+	var writer sync.WaitGroup
+	writer.Go(c.out.run)
+	stop := context.AfterFunc(ctx, func() { e.Conn.Close() })
+	err = c.read()
+	stop()
+	if errors.Is(err, shoal.BadRequest) {
+		c.out.queue(func(b []byte) []byte { return wire.AppendEvent(b, wire.KindBye, wire.NewBye(err)) })
+	}
+	for _, m := range c.members {
+		m.item.leave(m)
+	}
+	c.out.end()
+	writer.Wait()
+	s.Log.Debug().Err(err).Stringer("device", shoal.DeviceID(e.Remote)).Msg("a peer has gone")
+}
+
+// served is one connection that another peer opened. Its reading goroutine owns members.
+type served struct {
+	*identity.Established
+	server  *Server
+	out     *sender
+	members map[uint32]*member // by handle
+	handles uint32             // the last handle given
+}
+
+func (c *served) read() error {
+	for {
+		c.out.waitForRoom()
+		if c.Buffered() == 0 {
+			_ = c.SetReadDeadline(time.Now().Add(idleLimit))
+		}
+		f, err := c.ReadFrame()
+		if err != nil {
+			return err
+		}
+		if err := c.handle(f); err != nil {
+			return err
+		}
+	}
+}
+
+// handle answers one frame. Only a broken rule is an error: it ends the connection.
+func (c *served) handle(f wire.Frame) error {
+	if f.IsReply() {
+		return shoal.Errorf(shoal.BadRequest, "%v to a peer that asked for nothing (rule F5)", f.Header)
+	}
+	switch f.Kind {
+	case wire.KindPing:
+		c.out.reply(f.Kind, f.ID, &wire.Empty{})
+	case wire.KindBye:
+		var reason wire.Bye
+		if err := wire.Decode(f.Body, &reason); err != nil {
+			return err
+		}
+		return shoal.Errorf(shoal.Unreachable, "the other side ended the connection: %w", reason.Err())
+	case wire.KindJoin:
+		return answer(c, f, c.join)
+	case wire.KindLeave:
+		return answer(c, f, c.leave)
+	case wire.KindManifest:
+		return answer(c, f, c.manifest)
+	case wire.KindHashes:
+		return answer(c, f, c.hashes)
+	case wire.KindRequest:
+		return c.request(f)
+	case wire.KindCancel:
+		var m wire.Cancel
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return err
+		}
+		c.out.cancel(m.ID)
+	default:
+		return shoal.Errorf(shoal.BadRequest, "%v, which a peer does not serve (rule F2)", f.Header)
+	}
+	return nil
+}
+
+// answer decodes a request, lets handle carry it out, and sends its reply or error.
+func answer[M any, P interface {
+	*M
+	wire.Message
+}](c *served, f wire.Frame, handle func(P) (wire.Message, error)) error {
+	m := P(new(M))
+	if err := wire.Decode(f.Body, m); err != nil {
+		return err
+	}
+	reply, err := handle(m)
+	if err != nil {
+		c.out.refuse(f.Kind, f.ID, err)
+		return nil
+	}
+	c.out.reply(f.Kind, f.ID, reply)
+	return nil
+}

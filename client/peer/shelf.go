@@ -1,0 +1,131 @@
+// Package peer is the data plane of a client: it serves pieces to other peers (Server, Shelf), fetches them from others
+// (Pool), and drives the engine of a download over those connections (Transfer).
+package peer
+
+import (
+	"sync"
+
+	"shoal"
+	"shoal/client/store"
+)
+
+// Shelf is what this process serves. Being on it is what makes an object be served, and only in the group it was put
+// there for. For concurrent use.
+type Shelf struct {
+	mu    sync.RWMutex // guards items
+	items map[shoal.Swarm]*item
+}
+
+// item is one object on the shelf, with the connections that joined it.
+type item struct {
+	swarm shoal.Swarm
+
+	mu      sync.Mutex // guards the rest
+	content store.Content
+	members map[*member]struct{}
+	gone    error // why it is no longer on the shelf
+}
+
+// member is a connection's part in a swarm.
+type member struct {
+	item   *item
+	handle uint32
+	out    *sender
+	// announced is what the other side was told that we have, in PROTOCOL.md's form; nil when that is everything. The
+	// item's mu guards it.
+	announced []byte
+}
+
+// NewShelf makes an empty shelf.
+func NewShelf() *Shelf { return &Shelf{items: map[shoal.Swarm]*item{}} }
+
+// Put serves content in swarm from now on; content that takes another's place must be the same object.
+func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.items[swarm]
+	if it == nil {
+		it = &item{swarm: swarm, members: map[*member]struct{}{}}
+		s.items[swarm] = it
+	}
+	it.mu.Lock()
+	it.content = content
+	it.mu.Unlock()
+}
+
+// Have tells all who joined the swarm that a further piece is there.
+func (s *Shelf) Have(swarm shoal.Swarm, piece int) {
+	it := s.find(swarm)
+	if it == nil {
+		return
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	for m := range it.members {
+		if m.announced != nil && !bit(m.announced, piece) {
+			m.announced[piece/8] |= 0x80 >> (piece % 8)
+			m.out.have(m.handle, uint32(piece))
+		}
+	}
+}
+
+// Withdraw takes the object off the shelf and tells all who joined the swarm why. It reports whether it was there.
+func (s *Shelf) Withdraw(swarm shoal.Swarm, why error) bool {
+	s.mu.Lock()
+	it := s.items[swarm]
+	delete(s.items, swarm)
+	s.mu.Unlock()
+	if it == nil {
+		return false
+	}
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.gone = why
+	for m := range it.members {
+		m.out.withdraw(m.handle, why)
+	}
+	clear(it.members)
+	return true
+}
+
+func (s *Shelf) find(swarm shoal.Swarm) *item {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.items[swarm]
+}
+
+// join adds a member, and returns its content as it was announced at that moment: nothing that comes later is missed,
+// nothing is told twice (rule P12).
+func (it *item) join(m *member) (whole bool, bitfield []byte, err error) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.gone != nil {
+		return false, nil, it.gone
+	}
+	m.item = it
+	m.announced = it.content.Bitfield()
+	it.members[m] = struct{}{}
+	return m.announced == nil, append([]byte(nil), m.announced...), nil
+}
+
+func (it *item) leave(m *member) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	delete(it.members, m)
+}
+
+// current is the item's content, or why there is none any more.
+func (it *item) current() (store.Content, error) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.content, it.gone
+}
+
+// knows reports whether the other side was told of a piece (rule P6).
+func (m *member) knows(piece int) bool {
+	m.item.mu.Lock()
+	defer m.item.mu.Unlock()
+	return m.announced == nil || bit(m.announced, piece)
+}
+
+func bit(set []byte, i int) bool { return i/8 < len(set) && set[i/8]&(0x80>>(i%8)) != 0 }

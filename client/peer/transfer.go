@@ -1,0 +1,281 @@
+package peer
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/client/store"
+	"shoal/client/swarm"
+	"shoal/client/tracker"
+)
+
+// Tracker is what a transfer needs of the session with a server.
+type Tracker interface {
+	LookupFile(ctx context.Context, group shoal.Group, file shoal.FileID) (*tracker.Found, error)
+	Offer(swarm shoal.Swarm, pieces int)
+}
+
+// Transfer is the download of one object from all its sources at once, into Dir under Name.
+type Transfer struct {
+	Swarm   shoal.Swarm
+	Dir     string
+	Name    shoal.Name
+	Sources []tracker.Source // those known at the start
+	// From, if not nil, is the only device to fetch from.
+	From *shoal.DeviceID
+	// Timeout is how long to go on when nothing comes; 0 is for ever.
+	Timeout time.Duration
+	// Report, if not nil, is called with the state of things several times a second, never concurrently.
+	Report func(Status)
+
+	Pool    *Pool
+	Tracker Tracker
+	// Shelf serves the pieces that are there while the others come; nil to serve nothing.
+	Shelf *Shelf
+	Log   zerolog.Logger
+}
+
+// Status is the state of a transfer.
+type Status struct {
+	Size    int64 // bytes of the object
+	Held    int64 // bytes verified and on disk
+	Resumed int64 // bytes of Held that were there when it began
+	Waiting bool  // nobody can be asked for anything at the moment
+	Sources []SourceStatus
+}
+
+// SourceStatus is one source's share.
+type SourceStatus struct {
+	Device    shoal.DeviceID
+	Session   uint64
+	Connected bool
+	Bytes     int64 // verified bytes that came from it
+	Reason    string
+}
+
+// How often a server is asked for further sources: rarely, unless there is nobody to ask.
+const (
+	lookupEvery = 15 * time.Second
+	lookupSoon  = 2 * time.Second
+)
+
+// transfer is a Transfer that runs. Its goroutine owns everything but what is marked.
+type transfer struct {
+	Transfer
+	ctx     context.Context
+	engine  *swarm.Engine
+	begin   time.Time
+	actions []swarm.Action
+	sources map[swarm.PeerID]*source
+	order   []*source
+	status  Status
+	offered int  // pieces the server was told of
+	opening bool // the part is being opened, or is open
+	result  error
+	ended   bool
+
+	inbox   inbox         // for concurrent use
+	part    *store.Part   // set once, before the engine hears that it is open
+	waiting atomic.Bool   // for the goroutine that looks for sources
+	kick    chan struct{} // capacity 1: look now
+	helpers sync.WaitGroup
+}
+
+// source is what the transfer knows of one source.
+type source struct {
+	tracker.Source
+	joined *Joined            // nil unless connected
+	cancel context.CancelFunc // ends an attempt to connect; nil unless there is one
+	heard  int64              // bytes received on its connection at the last tick
+	status SourceStatus
+}
+
+// Run downloads the object and returns it, whole, synced and under its final name; the caller closes it. When it fails,
+// what has come stays in the folder for the next attempt.
+func (t Transfer) Run(ctx context.Context) (*store.File, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &transfer{
+		Transfer: t, ctx: ctx, begin: time.Now(), sources: map[swarm.PeerID]*source{}, kick: make(chan struct{}, 1),
+		engine: swarm.New(swarm.Config{Object: t.Swarm.Object, Timeout: t.Timeout, Seed: rand.Uint64()}),
+		status: Status{Size: t.Swarm.Object.Size},
+	}
+	r.inbox.wake = make(chan struct{}, 1)
+	r.found(t.Sources)
+	r.helpers.Go(r.look)
+	r.loop()
+	cancel()
+	r.hangUp()
+	r.helpers.Wait()
+	return r.conclude()
+}
+
+// loop is the life of the transfer: events in, actions out.
+func (t *transfer) loop() {
+	ticker := time.NewTicker(swarm.TickEvery)
+	defer ticker.Stop()
+	for !t.ended {
+		select {
+		case <-t.inbox.wake:
+			for _, e := range t.inbox.take() {
+				t.handle(e)
+			}
+		case <-ticker.C:
+			t.tick()
+		case <-t.ctx.Done():
+			t.fail(context.Cause(t.ctx))
+		}
+	}
+}
+
+// step tells the engine of an event and does what it says.
+func (t *transfer) step(e swarm.Event) {
+	if t.ended {
+		return
+	}
+	e.Now = time.Since(t.begin)
+	t.actions = t.engine.Step(e, t.actions[:0])
+	for _, a := range t.actions {
+		t.do(a)
+	}
+}
+
+func (t *transfer) do(a swarm.Action) {
+	s := t.sources[a.Peer]
+	switch a.Kind {
+	case swarm.Connect:
+		t.connect(s)
+	case swarm.FetchManifest:
+		t.setWaiting(false)
+		t.fetchManifest(s)
+	case swarm.Request:
+		t.setWaiting(false)
+		s.joined.fetch(a.Piece)
+	case swarm.Cancel:
+		s.joined.cancel(a.Piece)
+	case swarm.Drop:
+		t.drop(s, a.Code)
+	case swarm.Wait:
+		t.setWaiting(true)
+	case swarm.Done:
+		t.ended = true
+	case swarm.GiveUp:
+		t.fail(t.noSources())
+	}
+}
+
+func (t *transfer) setWaiting(waiting bool) {
+	if t.status.Waiting == waiting {
+		return
+	}
+	t.status.Waiting = waiting
+	t.waiting.Store(waiting)
+	if waiting {
+		t.report()
+		select {
+		case t.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (t *transfer) fail(err error) {
+	if !t.ended {
+		t.ended, t.result = true, err
+	}
+}
+
+// tick passes on the time and the signs of life, and tells the world how far things are.
+func (t *transfer) tick() {
+	for _, s := range t.order {
+		if s.joined == nil {
+			continue
+		}
+		if now := s.joined.conn.link.Received(); now != s.heard {
+			s.heard = now
+			t.step(swarm.Event{Kind: swarm.Progress, Peer: s.id()})
+		}
+	}
+	t.step(swarm.Event{Kind: swarm.Tick})
+	if t.part != nil && t.Shelf != nil && t.part.Held() != t.offered && !t.ended {
+		t.offered = t.part.Held()
+		t.Tracker.Offer(t.Swarm, t.offered)
+	}
+	t.report()
+}
+
+func (t *transfer) report() {
+	if t.Report == nil {
+		return
+	}
+	status := t.status
+	status.Sources = make([]SourceStatus, len(t.order))
+	for i, s := range t.order {
+		status.Sources[i] = s.status
+	}
+	t.Report(status)
+}
+
+// hangUp ends the transfer's part in every connection.
+func (t *transfer) hangUp() {
+	for _, s := range t.order {
+		if s.joined != nil {
+			s.joined.leave()
+			s.joined = nil
+		}
+	}
+}
+
+// conclude finishes the file, or keeps what is there for the next attempt.
+func (t *transfer) conclude() (*store.File, error) {
+	for _, e := range t.inbox.take() { // what was being made when the transfer ended
+		if e.Kind == swarm.Connected {
+			e.joined.leave()
+		}
+		if e.Kind == swarm.Opened {
+			t.part = e.part
+		}
+	}
+	if t.result == nil && t.part != nil {
+		t.report()
+		file, err := t.part.Finish()
+		if err == nil && t.Shelf != nil {
+			t.Shelf.Put(t.Swarm, file)
+			t.Tracker.Offer(t.Swarm, file.Held())
+		}
+		return file, err
+	}
+	if t.Shelf != nil {
+		t.Shelf.Withdraw(t.Swarm, shoal.Errorf(shoal.NotFound, "the download here was given up"))
+		t.Tracker.Offer(t.Swarm, 0)
+	}
+	if t.part != nil {
+		if err := t.part.Close(); err != nil {
+			t.Log.Warn().Err(err).Msg("closing an unfinished download")
+		}
+	}
+	return nil, t.result
+}
+
+func (t *transfer) noSources() error {
+	kept := ""
+	if t.status.Held > 0 {
+		kept = "; what has come is kept: run the same command again to go on"
+	}
+	if len(t.order) == 0 {
+		return shoal.Errorf(shoal.NoSources, "nobody serves %v at the moment; start a peer that has it, or wait longer with --timeout", t.Swarm.Object.ID)
+	}
+	reasons := ""
+	for _, s := range t.order {
+		if s.status.Reason != "" {
+			reasons += "\n  " + s.status.Device.String() + ": " + s.status.Reason
+		}
+	}
+	return shoal.Errorf(shoal.NoSources, "nothing came for %v from any of %d known sources%s%s", t.Timeout, len(t.order), kept, reasons)
+}

@@ -1,0 +1,294 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"shoal"
+	"shoal/client/store"
+	"shoal/client/swarm"
+	"shoal/client/tracker"
+)
+
+// event is an engine's event on its way to it, with what the transfer itself needs of it.
+type event struct {
+	swarm.Event
+	joined  *Joined          // the connection it came from
+	sources []tracker.Source // with Found
+	proof   *shoal.Manifest  // with ManifestVerified
+	part    *store.Part      // with Opened
+	err     error            // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
+}
+
+// inbox is where other goroutines leave events. It never makes them wait: how much is in it is bounded by what was asked
+// for.
+type inbox struct {
+	mu     sync.Mutex // guards events
+	events []event
+	spare  []event       // the owner's
+	wake   chan struct{} // capacity 1: events is not empty
+}
+
+func (b *inbox) put(e event) {
+	b.mu.Lock()
+	b.events = append(b.events, e)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what is there. The owner is done with what it took before.
+func (b *inbox) take() []event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events, b.spare = b.spare[:0], b.events
+	return b.spare
+}
+
+func (s *source) id() swarm.PeerID { return swarm.PeerID{Device: s.Device, Session: s.Session} }
+
+// handle takes one event out of the inbox.
+func (t *transfer) handle(e event) {
+	if e.sources != nil {
+		t.found(e.sources)
+		return
+	}
+	if e.Kind == 0 {
+		t.fail(e.err)
+		return
+	}
+	s := t.sources[e.Peer]
+	switch e.Kind {
+	case swarm.Connected:
+		if s.cancel == nil { // dropped meanwhile
+			e.joined.leave()
+			return
+		}
+		s.cancel, s.joined, s.heard = nil, e.joined, 0
+		s.status.Connected, s.status.Reason = true, ""
+	case swarm.PieceVerified:
+		t.verified(s, e)
+		return
+	case swarm.ManifestVerified:
+		if !t.opening {
+			t.opening = true
+			t.open(e.proof)
+		}
+	case swarm.Opened:
+		t.opened(e.part)
+	default:
+		if e.joined != s.joined { // about a connection that was dropped meanwhile
+			return
+		}
+		t.note(s, e)
+	}
+	t.step(e.Event)
+}
+
+// verified counts a piece for its source, unless another has been faster.
+func (t *transfer) verified(s *source, e event) {
+	before := t.engine.Missing()
+	t.step(e.Event)
+	if t.engine.Missing() < before {
+		_, length := t.Swarm.Object.PieceRange(e.Piece)
+		s.status.Bytes += length
+		t.status.Held += length
+	}
+}
+
+// note keeps why a source does not serve us, and lets go of one that was lost.
+func (t *transfer) note(s *source, e event) {
+	if e.err != nil {
+		s.status.Reason = e.err.Error()
+		t.Log.Debug().Err(e.err).Stringer("device", s.Device).Int("piece", e.Piece).Msg("a source failed")
+	}
+	if e.Kind == swarm.Lost {
+		s.cancel, s.status.Connected = nil, false
+		if s.joined != nil {
+			s.joined.leave()
+			s.joined = nil
+		}
+	}
+}
+
+// found takes sources that a server knows.
+func (t *transfer) found(sources []tracker.Source) {
+	for _, found := range sources {
+		if t.From != nil && found.Device != *t.From {
+			continue
+		}
+		id := swarm.PeerID{Device: found.Device, Session: found.Session}
+		s := t.sources[id]
+		if s == nil {
+			s = &source{status: SourceStatus{Device: found.Device, Session: found.Session}}
+			t.sources[id] = s
+			t.order = append(t.order, s)
+		}
+		s.Source = found
+		t.step(swarm.Event{Kind: swarm.Found, Peer: id})
+	}
+}
+
+// look asks the server for further sources, now and then.
+func (t *transfer) look() {
+	for {
+		pause := lookupEvery
+		if t.waiting.Load() {
+			pause = lookupSoon
+		}
+		select {
+		case <-time.After(pause):
+		case <-t.kick:
+		case <-t.ctx.Done():
+			return
+		}
+		found, err := t.Tracker.LookupFile(t.ctx, t.Swarm.Group, t.Swarm.Object.ID)
+		if err != nil {
+			t.Log.Debug().Err(err).Msg("looking for sources")
+			continue
+		}
+		if len(found.Sources) > 0 {
+			t.inbox.put(event{sources: found.Sources})
+		}
+	}
+}
+
+// connect opens a connection in the background.
+func (t *transfer) connect(s *source) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	s.cancel = cancel
+	id, from := s.id(), s.Source
+	t.helpers.Go(func() {
+		defer cancel()
+		j, err := t.join(ctx, from)
+		if err != nil {
+			t.inbox.put(event{Event: swarm.Event{Kind: swarm.Lost, Peer: id}, err: err})
+			return
+		}
+		t.inbox.put(event{
+			Event: swarm.Event{Kind: swarm.Connected, Peer: id, Whole: j.whole, Bitfield: slices.Clone(j.bitfield)}, joined: j,
+		})
+	})
+}
+
+func (t *transfer) join(ctx context.Context, from tracker.Source) (*Joined, error) {
+	c, err := t.Pool.connect(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	j, err := c.join(ctx, t.Swarm, t)
+	if err != nil {
+		t.Pool.release(c)
+		return nil, err
+	}
+	return j, nil
+}
+
+// drop ends a connection on the engine's word. One that stalled is of no use to other transfers either.
+func (t *transfer) drop(s *source, why shoal.Code) {
+	if s.cancel != nil {
+		s.cancel()
+		s.cancel = nil
+	}
+	if s.joined == nil {
+		return
+	}
+	if why == shoal.Unreachable {
+		s.status.Reason = "it stopped sending"
+		s.joined.conn.link.Close(shoal.Errorf(shoal.Unreachable, "%v stopped sending", s.Device))
+	}
+	s.status.Connected = false
+	s.joined.leave()
+	s.joined = nil
+}
+
+// fetchManifest fetches and verifies the manifest in the background.
+func (t *transfer) fetchManifest(s *source) {
+	j, id := s.joined, s.id()
+	t.helpers.Go(func() {
+		e := event{Event: swarm.Event{Kind: swarm.Lost, Peer: id}, joined: j}
+		e.proof, e.err = j.manifest(t.ctx)
+		if e.err == nil {
+			e.Kind = swarm.ManifestVerified
+			if e.err = e.proof.Verify(t.Swarm.Object); e.err != nil {
+				e.Kind = swarm.ManifestBad
+			}
+		}
+		t.inbox.put(e)
+	})
+}
+
+// open opens the part in the background: that takes long when there is much to resume.
+func (t *transfer) open(proof *shoal.Manifest) {
+	t.helpers.Go(func() {
+		part, err := store.ResumePart(t.ctx, t.Dir, t.Name, t.Swarm.Object, proof, nil)
+		if err != nil {
+			t.inbox.put(event{err: err})
+			return
+		}
+		t.inbox.put(event{Event: swarm.Event{Kind: swarm.Opened, Bitfield: heldBitfield(part)}, part: part})
+	})
+}
+
+// opened takes the open part, and serves what is in it while the rest comes.
+func (t *transfer) opened(part *store.Part) {
+	t.part = part
+	t.status.Resumed = heldBytes(part)
+	t.status.Held = t.status.Resumed
+	if t.Shelf != nil {
+		t.Shelf.Put(t.Swarm, part)
+	}
+}
+
+func heldBitfield(c store.Content) []byte {
+	if held := c.Bitfield(); held != nil {
+		return held
+	}
+	return slices.Repeat([]byte{0xff}, (c.Object().Pieces()+7)/8)
+}
+
+func heldBytes(c store.Content) (n int64) {
+	for i := range c.Object().Pieces() {
+		if c.Has(i) {
+			_, length := c.Object().PieceRange(i)
+			n += length
+		}
+	}
+	return n
+}
+
+// The transfer is the sink of its connections: what comes is verified and written where it arrives, in the connection's
+// goroutine, and the owner hears of the outcome.
+
+func (t *transfer) piece(j *Joined, piece int, data []byte) {
+	e := event{Event: swarm.Event{Kind: swarm.PieceVerified, Peer: j.conn.id, Piece: piece}, joined: j}
+	switch err := t.part.WritePiece(piece, data); {
+	case errors.Is(err, shoal.Corrupt):
+		e.Kind, e.err = swarm.PieceBad, err
+	case err != nil:
+		t.inbox.put(event{err: err})
+		return
+	case t.Shelf != nil:
+		t.Shelf.Have(t.Swarm, piece)
+	}
+	t.inbox.put(e)
+}
+
+func (t *transfer) have(j *Joined, pieces []uint32) {
+	for _, p := range pieces {
+		t.inbox.put(event{Event: swarm.Event{Kind: swarm.Have, Peer: j.conn.id, Piece: int(p)}, joined: j})
+	}
+}
+
+func (t *transfer) refused(j *Joined, piece int, err error) {
+	t.inbox.put(event{Event: swarm.Event{Kind: swarm.Refused, Peer: j.conn.id, Piece: piece}, joined: j, err: err})
+}
+
+func (t *transfer) lost(j *Joined, err error) {
+	t.inbox.put(event{Event: swarm.Event{Kind: swarm.Lost, Peer: j.conn.id}, joined: j, err: err})
+}

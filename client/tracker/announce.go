@@ -1,0 +1,144 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"shoal"
+	"shoal/client/link"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+// Offer says how many pieces of a swarm's object this process serves, from now on and at every server it connects to; 0
+// ends it. It does not wait: the server is told soon.
+func (t *Tracker) Offer(swarm shoal.Swarm, pieces int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if pieces == 0 {
+		delete(t.offers, swarm)
+	} else {
+		t.offers[swarm] = uint32(pieces)
+	}
+	t.changed[swarm] = struct{}{}
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keepTold tells the server of one connection everything that it must know, and then what changes.
+func (t *Tracker) keepTold(ctx context.Context, l *link.Link) error {
+	if err := t.republish(ctx, l); err != nil {
+		return err
+	}
+	if t.config.Addresses == nil {
+		return nil
+	}
+	t.mu.Lock()
+	for swarm := range t.offers {
+		t.changed[swarm] = struct{}{}
+	}
+	t.mu.Unlock()
+	renew := time.NewTicker(candidateLife / 2)
+	defer renew.Stop()
+	for signed := t.signCandidates(l); ; {
+		if err := t.announce(ctx, l, signed); err != nil {
+			return err
+		}
+		signed = nil
+		select {
+		case <-t.wake:
+		case <-renew.C:
+			signed = t.signCandidates(l)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (t *Tracker) signCandidates(l *link.Link) []byte {
+	return identity.SignCandidates(t.config.Key, t.config.Addresses(l.Observed), t.Now(), candidateLife)
+}
+
+// republish publishes again what this process has published: a server that lost its memory learns it anew.
+func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
+	t.mu.Lock()
+	todo := maps.Clone(t.published)
+	t.mu.Unlock()
+	for label, o := range todo {
+		m := wire.Publish{Sequence: t.nextSequence(), Group: label.group, Name: label.name, Content: o}
+		err := l.Call(ctx, wire.KindPublish, &m, &wire.MutationReply{})
+		if errors.Is(err, shoal.Unreachable) || ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			t.config.Log.Warn().Err(err).Str("name", string(label.name)).Msg("could not publish again")
+		}
+	}
+	return nil
+}
+
+// announce sends the changed offers, and first the candidates if there are any to send.
+func (t *Tracker) announce(ctx context.Context, l *link.Link, candidates []byte) error {
+	for {
+		m := wire.Announce{Candidates: candidates, Offers: t.takeChanged(wire.MaxOffers)}
+		if len(m.Candidates) == 0 && len(m.Offers) == 0 {
+			t.allTold()
+			return nil
+		}
+		if err := l.Call(ctx, wire.KindAnnounce, &m, &wire.Empty{}); err != nil {
+			if shoal.CodeOf(err) != shoal.Limit {
+				return err
+			}
+			t.config.Log.Warn().Err(err).Msg("the server does not announce all that is served here")
+		}
+		candidates = nil
+	}
+}
+
+// allTold wakes who waits in Announced, unless there is news again.
+func (t *Tracker) allTold() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.changed) == 0 && t.told != nil {
+		close(t.told)
+		t.told = nil
+	}
+}
+
+// Announced waits until a server knows all that this process offers.
+func (t *Tracker) Announced(ctx context.Context) error {
+	t.mu.Lock()
+	if t.told == nil {
+		t.told = make(chan struct{})
+	}
+	told := t.told
+	t.mu.Unlock()
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-told:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t *Tracker) takeChanged(limit int) []wire.Offer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var offers []wire.Offer
+	for swarm := range t.changed {
+		if len(offers) == limit {
+			break
+		}
+		offers = append(offers, wire.Offer{Swarm: swarm, Pieces: t.offers[swarm]})
+		delete(t.changed, swarm)
+	}
+	return offers
+}

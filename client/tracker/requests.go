@@ -1,0 +1,117 @@
+package tracker
+
+import (
+	"context"
+	"time"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+// Source is a process that serves an object, at addresses that its device has signed.
+type Source struct {
+	Device    shoal.DeviceID
+	Session   uint64 // tells apart the processes of one device
+	Pieces    int
+	Addresses []identity.Candidate // those of this process's own transport, best first
+}
+
+// Found is an object and who has it.
+type Found struct {
+	Name    shoal.Name
+	Object  shoal.Object
+	Sources []Source
+}
+
+// Ping asks the server for a sign of life.
+func (t *Tracker) Ping(ctx context.Context) error {
+	return t.call(ctx, wire.KindPing, &wire.Empty{}, &wire.Empty{})
+}
+
+// Publish makes name stand for o in the group, now and after every reconnection. The error has code NameTaken where
+// the name stands for something else.
+func (t *Tracker) Publish(ctx context.Context, group shoal.Group, name shoal.Name, o shoal.Object) error {
+	m := wire.Publish{Sequence: t.nextSequence(), Group: group, Name: name, Content: o}
+	if err := t.call(ctx, wire.KindPublish, &m, &wire.MutationReply{}); err != nil {
+		return err
+	}
+	t.Restore(group, name, o)
+	return nil
+}
+
+// Restore makes name be published at the next connection, and every one after it.
+func (t *Tracker) Restore(group shoal.Group, name shoal.Name, o shoal.Object) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.published[label{group, name}] = o
+}
+
+// Unpublish takes name away if it stands for file. The error has code NotFound where it does not.
+func (t *Tracker) Unpublish(ctx context.Context, group shoal.Group, name shoal.Name, file shoal.FileID) error {
+	t.mu.Lock()
+	delete(t.published, label{group, name})
+	t.mu.Unlock()
+	m := wire.Unpublish{Sequence: t.nextSequence(), Group: group, Name: name, File: file}
+	return t.call(ctx, wire.KindUnpublish, &m, &wire.MutationReply{})
+}
+
+// List returns all names of the group, in the order of their bytes.
+func (t *Tracker) List(ctx context.Context, group shoal.Group) ([]wire.Entry, error) {
+	var all []wire.Entry
+	for after := ""; ; {
+		var page wire.ListReply
+		if err := t.call(ctx, wire.KindList, &wire.List{Group: group, After: after, Limit: wire.MaxList}, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Entries...)
+		if !page.More || len(page.Entries) == 0 {
+			return all, nil
+		}
+		after = string(page.Entries[len(page.Entries)-1].Name)
+	}
+}
+
+// LookupName finds an object by its name. The error has code NotFound where there is none.
+func (t *Tracker) LookupName(ctx context.Context, group shoal.Group, name shoal.Name) (*Found, error) {
+	return t.lookup(ctx, &wire.Lookup{Group: group, Name: name})
+}
+
+// LookupFile finds an object by its FileID. The error has code NotFound where there is none.
+func (t *Tracker) LookupFile(ctx context.Context, group shoal.Group, file shoal.FileID) (*Found, error) {
+	return t.lookup(ctx, &wire.Lookup{Group: group, File: file})
+}
+
+func (t *Tracker) lookup(ctx context.Context, m *wire.Lookup) (*Found, error) {
+	var reply wire.LookupReply
+	if err := t.call(ctx, wire.KindLookup, m, &reply); err != nil {
+		return nil, err
+	}
+	found := &Found{Name: reply.Name, Object: reply.Content}
+	for _, s := range reply.Sources {
+		source := Source{Device: s.Device, Session: s.Session, Pieces: int(s.Pieces)}
+		candidates, err := identity.VerifyCandidates(s.Candidates, s.Device, t.Now())
+		if err != nil {
+			t.config.Log.Debug().Err(err).Stringer("device", s.Device).Msg("a source with unusable addresses")
+			continue
+		}
+		for _, c := range candidates {
+			if c.Security == t.config.Transport.Security { // rule C3
+				source.Addresses = append(source.Addresses, c)
+			}
+		}
+		if len(source.Addresses) > 0 {
+			found.Sources = append(found.Sources, source)
+		}
+	}
+	return found, nil
+}
+
+// nextSequence numbers this device's mutations. Several processes of a device share the numbers, so they follow the
+// clock.
+func (t *Tracker) nextSequence() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sequence = max(t.sequence+1, uint64(time.Now().UnixNano()))
+	return t.sequence
+}

@@ -1,0 +1,247 @@
+// Package tracker is a client's session with its server: it connects, reconnects, answers questions from the server, and
+// keeps the server told what this process serves. Who it is that serves the server is checked at every connection.
+package tracker
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/client/link"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+const (
+	dialTimeout   = 10 * time.Second
+	callTimeout   = 20 * time.Second // for a call whose context has no deadline, reconnecting included
+	retryFirst    = 100 * time.Millisecond
+	retryMost     = 5 * time.Second
+	candidateLife = time.Hour // how long a signed list of addresses holds; it is renewed at half of that
+)
+
+// Config is what a Tracker needs.
+type Config struct {
+	Server    string // HOST:PORT
+	Key       *identity.Key
+	Transport identity.Transport
+	// Accept decides whether the server is of the realm to be trusted.
+	Accept func(*wire.HelloReply) error
+	// Addresses gives where this process accepts connections, given its address as the server sees it; nil when it
+	// serves nothing.
+	Addresses func(observed netip.Addr) []identity.Candidate
+	Log       zerolog.Logger
+}
+
+// Tracker is one process's conversation with its server. Its methods may be called from any goroutine, and wait for a
+// connection if there is none, as long as Run runs.
+type Tracker struct {
+	config Config
+
+	mu        sync.Mutex // guards the rest
+	link      *link.Link // nil while there is no connection
+	up        chan struct{}
+	fatal     error // why no connection will ever come
+	ahead     time.Duration
+	sequence  uint64
+	published map[label]shoal.Object
+	offers    map[shoal.Swarm]uint32
+	changed   map[shoal.Swarm]struct{} // offers that the server has not been told of
+	told      chan struct{}            // closed when changed has become empty; nil when nobody waits for that
+	wake      chan struct{}            // capacity 1: changed is not empty, or somebody waits for told
+}
+
+type label struct {
+	group shoal.Group
+	name  shoal.Name
+}
+
+// New makes a Tracker that is not connected yet.
+func New(config Config) *Tracker {
+	return &Tracker{
+		config: config, up: make(chan struct{}), published: map[label]shoal.Object{},
+		offers: map[shoal.Swarm]uint32{}, changed: map[shoal.Swarm]struct{}{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// Connect opens the first connection, so that a command fails at once where no server can be reached or trusted. Run
+// goes on with it.
+func (t *Tracker) Connect(ctx context.Context) error {
+	l, err := t.dial(ctx)
+	if err == nil {
+		t.setLink(l)
+	}
+	return err
+}
+
+// Run keeps a connection up until the context ends. It returns early only with an error that trying again cannot mend:
+// a server that is not to be trusted, or speaks another protocol.
+func (t *Tracker) Run(ctx context.Context) error {
+	backoff := retryFirst
+	for {
+		l := t.current()
+		if l == nil {
+			var err error
+			if l, err = t.dial(ctx); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				if code := shoal.CodeOf(err); code == shoal.Untrusted || code == shoal.Unsupported || code == shoal.Denied {
+					t.fail(err)
+					return err
+				}
+				t.config.Log.Warn().Err(err).Dur("retry_in", backoff).Msg("no connection to the server")
+			} else {
+				t.setLink(l)
+			}
+		}
+		if l != nil {
+			backoff = retryFirst
+			err := t.serve(ctx, l)
+			if ctx.Err() != nil {
+				return nil
+			}
+			t.config.Log.Warn().Err(err).Msg("lost the connection to the server")
+		}
+		select {
+		case <-time.After(backoff/2 + rand.N(backoff/2)):
+		case <-ctx.Done():
+			return nil
+		}
+		backoff = min(2*backoff, retryMost)
+	}
+}
+
+func (t *Tracker) dial(ctx context.Context) (*link.Link, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	nc, err := Dial(ctx, t.config.Transport, t.config.Server)
+	if err != nil {
+		return nil, shoal.Errorf(shoal.CodeOf(err), "connecting to the server at %s: %w", t.config.Server, err)
+	}
+	e, err := identity.Initiator{
+		Key: t.config.Key, Wanted: wire.ServiceServer, Transport: t.config.Transport, Accept: t.config.Accept,
+	}.Open(ctx, nc)
+	if err != nil {
+		return nil, shoal.Errorf(shoal.CodeOf(err), "connecting to the server at %s: %w", t.config.Server, err)
+	}
+	return link.New(e), nil
+}
+
+// Dial opens a TCP connection where the transport allows it. The error has code Unreachable, or Denied for plaintext
+// that would leave the machine.
+func Dial(ctx context.Context, transport identity.Transport, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	nc, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, shoal.Errorf(shoal.Unreachable, "%w; is it running, and the address right?", err)
+	}
+	if host, _, err := net.SplitHostPort(nc.RemoteAddr().String()); err == nil {
+		if err := transport.CheckAddress(host); err != nil {
+			nc.Close()
+			return nil, err
+		}
+	}
+	return nc, nil
+}
+
+// serve runs one connection to its end.
+func (t *Tracker) serve(ctx context.Context, l *link.Link) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var told sync.WaitGroup
+	told.Go(func() {
+		if err := t.keepTold(ctx, l); err != nil && ctx.Err() == nil {
+			l.Close(err)
+		}
+	})
+	err := l.Run(ctx, func(f wire.Frame) error {
+		return shoal.Errorf(shoal.BadRequest, "%v from a server (rule F6)", f.Header)
+	})
+	t.setLink(nil)
+	cancel()
+	told.Wait()
+	return err
+}
+
+func (t *Tracker) current() *link.Link {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.link
+}
+
+func (t *Tracker) setLink(l *link.Link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.link = l
+	if l == nil {
+		t.up = make(chan struct{})
+		return
+	}
+	t.ahead = l.Ahead
+	close(t.up)
+}
+
+// fail tells everybody who waits for a connection that none will come.
+func (t *Tracker) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fatal = err
+	close(t.up)
+}
+
+// Now is the server's time, as far as it is known.
+func (t *Tracker) Now() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Now().Add(t.ahead)
+}
+
+// call asks the server, over as many connections as it takes until the context's deadline.
+func (t *Tracker) call(ctx context.Context, kind wire.Kind, m, reply wire.Message) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, callTimeout,
+			shoal.Errorf(shoal.Unreachable, "the server at %s did not answer within %v; is it running?", t.config.Server, callTimeout))
+		defer cancel()
+	}
+	for {
+		l, err := t.wait(ctx)
+		if err != nil {
+			return err
+		}
+		err = l.Call(ctx, kind, m, reply)
+		if !errors.Is(err, shoal.Unreachable) || ctx.Err() != nil {
+			return err
+		}
+		// The connection went away. A mutation may have been carried out: its sequence number makes asking again safe.
+		select {
+		case <-time.After(retryFirst):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// wait returns the connection, once there is one.
+func (t *Tracker) wait(ctx context.Context) (*link.Link, error) {
+	for {
+		t.mu.Lock()
+		l, up, fatal := t.link, t.up, t.fatal
+		t.mu.Unlock()
+		if l != nil || fatal != nil {
+			return l, fatal
+		}
+		select {
+		case <-up:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
