@@ -1,0 +1,38 @@
+package store
+
+import (
+	"syscall"
+
+	"shoal"
+)
+
+// Content is what can be served: a published file, or the verified pieces of a download. All methods may be called
+// concurrently, also with Close: an operation in progress then ends on the right file, and later ones fail with
+// os.ErrClosed. The file stays open for as long as a function runs in the Control of SyscallConn.
+type Content interface {
+	// Object is what this is, or will be when it is whole.
+	Object() shoal.Object
+	// Manifest proves the object's pieces. It has been verified and must not be changed.
+	Manifest() *shoal.Manifest
+	// Has reports whether a piece is verified and on disk. It is false for numbers outside the object.
+	Has(piece int) bool
+	// Whole reports whether all pieces are there.
+	Whole() bool
+	// Bitfield is a copy of the set of pieces that are there, as JOIN's reply has it: bit 7 of byte 0 is piece 0, the
+	// spare bits are 0. It is nil when all are.
+	Bitfield() []byte
+	// Held is the number of pieces that are there.
+	Held() int
+	// Check returns an error of code Changed when the file is no longer what was published. It costs one fstat, and is
+	// meant to be called for every request.
+	Check() error
+	// ReadAt is io.ReaderAt on the object's bytes. The caller asks Has first.
+	ReadAt(p []byte, off int64) (int, error)
+	// SyscallConn gives access to the open file: for sendfile, with an explicit offset.
+	SyscallConn() (syscall.RawConn, error)
+}
+
+var (
+	_ Content = (*File)(nil)
+	_ Content = (*Part)(nil)
+)

@@ -1,0 +1,5 @@
+package store
+
+const childRole = "SHOAL_STORE_TEST_CHILD"
+
+func child(string) {}

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"shoal"
+)
+
+// Part is a download in progress: the verified pieces of an object, in a hidden file of its final size in the
+// destination folder. It implements Content, so they are served on meanwhile. All methods may be called concurrently
+// but Finish and Close, which are the owner's. A Part is locked against other processes.
+type Part struct {
+	object   shoal.Object
+	manifest *shoal.Manifest
+	name     shoal.Name // that Finish gives to the file
+	folder   *folder
+	path     string // of the part itself
+	file     *os.File
+	raw      syscall.RawConn
+	inode    uint64
+	stale    bitfield             // pieces where the part held other bytes when it was opened
+	finished atomic.Pointer[File] // what Finish returned
+
+	mu     sync.Mutex // guards the fields below; not held during I/O
+	have   bitfield
+	held   int   // pieces in have
+	fresh  int64 // bytes of pieces that no sidecar lists yet
+	broken error // the first failure to sync: what was written since the last checkpoint may not be on disk
+	closed bool
+
+	saver saver
+}
+
+// zeroMark is how much of a piece of zeros is written, in bytes: enough for the file to have an extent there, by which
+// a resumed download sees that the piece is to be hashed.
+const zeroMark = 4096
+
+// WritePiece verifies that data is piece i, writes it and counts it as held. A piece that is held is not written
+// again. data is the caller's again when WritePiece returns.
+//
+// Errors have the code Corrupt when data does not match the manifest (nothing was written), NoSpace when the disk is
+// full, BadRequest for a piece the object does not have, Canceled after Close.
+func (p *Part) WritePiece(i int, data []byte) error {
+	if i < 0 || i >= p.object.Pieces() {
+		return shoal.Errorf(shoal.BadRequest, "piece %d is to be written, of an object of %d", i, p.object.Pieces())
+	}
+	if wanted, err := p.wants(i); !wanted {
+		return err
+	}
+	if !p.manifest.VerifyPiece(p.object, i, data) {
+		return shoal.Errorf(shoal.Corrupt, "piece %d of %v does not match its hash", i, p.object.ID)
+	}
+	offset, _ := p.object.PieceRange(i)
+	toWrite := data
+	if !p.stale.has(i) && isZero(data) {
+		toWrite = data[:min(len(data), zeroMark)] // the rest reads as zeros already
+	}
+	if _, err := p.file.WriteAt(toWrite, offset); err != nil {
+		return p.writeError(err, i)
+	}
+	p.add(i, int64(len(data)))
+	return nil
+}
+
+// wants reports whether piece i is still to be written. It is an error if nothing can be.
+func (p *Part) wants(i int) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return false, shoal.Errorf(shoal.Canceled, "the download of %s was stopped", p.name)
+	case p.broken != nil:
+		return false, p.broken
+	}
+	return !p.have.has(i), nil
+}
+
+// add counts a piece that was written as held.
+func (p *Part) add(i int, length int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.have.has(i) {
+		return
+	}
+	p.have.set(i)
+	p.held++
+	p.fresh += max(length, 1)
+	if p.fresh >= checkpointBytes {
+		p.saver.wake()
+	}
+}
+
+func (p *Part) writeError(err error, i int) error {
+	if errors.Is(err, os.ErrClosed) {
+		return shoal.Errorf(shoal.Canceled, "the download of %s was stopped", p.name)
+	}
+	return diskError(err, "writing piece %d", i)
+}
+
+// isZero reports whether data has only zeros: whether it begins with one and each byte is like the next.
+func isZero(data []byte) bool {
+	return len(data) > 0 && data[0] == 0 && bytes.Equal(data[1:], data[:len(data)-1])
+}
+
+// Finish makes a whole part the final file: synced to disk, under its name, without replacing what may have appeared
+// there. The File is opened anew, for reading; the Part can be read until Close, which is still the caller's duty.
+//
+// Errors have the code NotHeld when pieces are missing, Exists when the name has been taken. The part then stays, for
+// Close to keep.
+func (p *Part) Finish() (*File, error) {
+	if missing := len(p.Missing()); missing > 0 {
+		return nil, shoal.Errorf(shoal.NotHeld, "%d of %d pieces of %s are missing", missing, p.object.Pieces(), p.name)
+	}
+	p.saver.stop()
+	if _, err := p.wants(0); err != nil {
+		return nil, err
+	}
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	if err := p.file.Sync(); err != nil {
+		return nil, diskError(err, "syncing %s", p.path)
+	}
+	path := p.folder.join(string(p.name))
+	if err := p.folder.move(p.partName(), string(p.name)); err != nil {
+		if errors.Is(err, unix.EEXIST) {
+			return nil, exists(path)
+		}
+		return nil, diskError(err, "renaming the finished download to %s", path)
+	}
+	if err := p.folder.remove(p.sidecarName()); err != nil && !errors.Is(err, unix.ENOENT) {
+		return nil, diskError(err, "removing a sidecar beside %s", path)
+	}
+	if err := p.folder.sync(); err != nil {
+		return nil, diskError(err, "syncing the folder %s", p.folder.path)
+	}
+	f, err := p.reopen(path)
+	if err != nil {
+		return nil, err
+	}
+	p.finished.Store(f)
+	return f, nil
+}
+
+// reopen opens the finished file for reading only, so that it may be executed. It must be the one that was written.
+func (p *Part) reopen(path string) (*File, error) {
+	file, err := p.folder.open(string(p.name), unix.O_RDONLY)
+	if err != nil {
+		return nil, diskError(err, "opening the finished download %s", path)
+	}
+	f, err := newFile(file, path)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	if f.stamp.Inode != p.inode || f.stamp.Size != p.object.Size {
+		err := shoal.Errorf(shoal.Changed, "%s was replaced as soon as it was there", path)
+		return nil, errors.Join(err, f.Close())
+	}
+	f.object, f.manifest = p.object, p.manifest
+	return f, nil
+}
+
+// Close stops the download and writes down what is held, so that OpenPart can resume it. After Finish it only gives the
+// descriptors back. Further calls do nothing.
+func (p *Part) Close() error {
+	p.mu.Lock()
+	again := p.closed
+	p.closed = true
+	p.mu.Unlock()
+	if again {
+		return nil
+	}
+	p.saver.stop()
+	var err error
+	if p.finished.Load() == nil {
+		err = p.checkpoint()
+	}
+	return errors.Join(err, p.file.Close(), p.folder.close())
+}
+
+// Missing lists the pieces that are not held, in their order.
+func (p *Part) Missing() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	missing := make([]int, 0, p.object.Pieces()-p.held)
+	for i := range p.object.Pieces() {
+		if !p.have.has(i) {
+			missing = append(missing, i)
+		}
+	}
+	return missing
+}
