@@ -4,6 +4,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"shoal"
@@ -63,7 +64,7 @@ func (h Header) String() string {
 	return fmt.Sprintf("%v %s %d, %d bytes", h.Kind, what, h.ID, h.Length)
 }
 
-// parseHeader reads a header and enforces rules F1 to F3 as far as one frame can show them.
+// parseHeader reads a header and enforces rules F1 to F5 as far as one frame can show them.
 func parseHeader(b []byte) (Header, error) {
 	h := Header{
 		Length: binary.BigEndian.Uint32(b),
@@ -82,7 +83,9 @@ func (h Header) check() error {
 	case h.Flags != 0 && h.Flags != FlagReply && h.Flags != FlagReply|FlagError:
 		return shoal.Errorf(shoal.BadRequest, "a %v frame with flags %#x (rule F2)", h.Kind, uint16(h.Flags))
 	case spec.event && h.Flags != 0:
-		return shoal.Errorf(shoal.BadRequest, "a reply to %v, which is an event (rule F2)", h.Kind)
+		return shoal.Errorf(shoal.BadRequest, "a reply to %v, which is an event (rule F5)", h.Kind)
+	case h.Flags != 0 && h.ID == 0:
+		return shoal.Errorf(shoal.BadRequest, "a reply to %v %d, which is no request (rule F5)", h.Kind, h.ID)
 	case spec.event != (h.ID == 0):
 		return shoal.Errorf(shoal.BadRequest, "a %v frame with id %d (rule F3)", h.Kind, h.ID)
 	case h.Length > spec.limit(h.Flags):
@@ -135,10 +138,34 @@ func appendFrame(b []byte, k Kind, f Flags, id uint32, m Message) []byte {
 func Decode(body []byte, m Message) error {
 	d := xdr.NewDecoder(body)
 	m.decode(d)
-	if err := d.Finish(); err != nil {
+	err := d.Finish()
+	var named *breach
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &named):
 		return shoal.Errorf(shoal.BadRequest, "decoding %T: %w", m, err)
+	case errors.Is(err, xdr.ErrLength):
+		return shoal.Errorf(shoal.BadRequest, "decoding %T: %w (rule X2)", m, err)
 	}
-	return nil
+	return shoal.Errorf(shoal.BadRequest, "decoding %T: %w (rule X1)", m, err)
+}
+
+// breach is why a value that was read well is refused. Rule F7 wants the rule told.
+type breach struct {
+	rule string
+	err  error
+}
+
+func (b *breach) Error() string { return fmt.Sprintf("%v (rule %s)", b.err, b.rule) }
+
+func (b *breach) Unwrap() error { return b.err }
+
+// check fails the decoding by err, if there is one, as a breach of the rule.
+func check(d *xdr.Decoder, rule string, err error) {
+	if err != nil {
+		d.Fail("%w", &breach{rule, err})
+	}
 }
 
 // NewMessage returns an empty message of the type that frames with header h carry. h must come from a Conn.

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"errors"
+
 	"shoal"
 	"shoal/xdr"
 )
@@ -81,7 +83,7 @@ func (m *JoinReply) decode(d *xdr.Decoder) {
 	m.Whole = d.Bool()
 	m.Bitfield = d.Opaque(maxBitfield)
 	if m.Whole && len(m.Bitfield) > 0 {
-		d.Fail("a bitfield beside the whole (rule P3)")
+		check(d, "P3", errors.New("a bitfield beside the whole"))
 	}
 }
 
@@ -98,7 +100,7 @@ func (m *ManifestReply) Append(b []byte) []byte {
 }
 
 func (m *ManifestReply) decode(d *xdr.Decoder) {
-	m.Size = d.Int64()
+	m.Size = size(d)
 	m.Pieces = hashes(d, shoal.MaxPieces)
 	m.Tail = d.Opaque(1024)
 	m.Siblings = hashes(d, maxSiblings)

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"fmt"
+
 	"shoal"
 	"shoal/xdr"
 )
@@ -125,12 +127,12 @@ func (m *List) Append(b []byte) []byte {
 
 func (m *List) decode(d *xdr.Decoder) {
 	m.Group = group(d)
-	m.After = d.String(shoal.MaxName)
-	if m.After != "" {
-		checkLabel(d, func() error { _, err := shoal.ParseName(m.After); return err })
+	if m.After = d.String(shoal.MaxName); m.After != "" {
+		_, err := shoal.ParseName(m.After)
+		check(d, "X3", err)
 	}
-	if m.Limit = d.Uint32(); d.Err() == nil && (m.Limit < 1 || m.Limit > MaxList) {
-		d.Fail("a list of %d entries (rule S4)", m.Limit)
+	if m.Limit = d.Uint32(); m.Limit < 1 || m.Limit > MaxList {
+		check(d, "S4", fmt.Errorf("a list of %d entries", m.Limit))
 	}
 }
 
@@ -225,29 +227,24 @@ func appendObject(b []byte, o shoal.Object) []byte {
 
 func object(d *xdr.Decoder) (o shoal.Object) {
 	copy(o.ID[:], d.Fixed(len(o.ID)))
-	o.Size = d.Int64()
-	checkLabel(d, o.Check)
+	o.Size = size(d)
 	return o
 }
 
-func name(d *xdr.Decoder) (n shoal.Name) {
-	s := d.String(shoal.MaxName)
-	checkLabel(d, func() (err error) { n, err = shoal.ParseName(s); return err })
+func size(d *xdr.Decoder) int64 {
+	n := d.Int64()
+	check(d, "X4", shoal.Object{Size: n}.Check())
 	return n
 }
 
-func group(d *xdr.Decoder) (g shoal.Group) {
-	s := d.String(shoal.MaxGroup)
-	checkLabel(d, func() (err error) { g, err = shoal.ParseGroup(s); return err })
-	return g
+func name(d *xdr.Decoder) shoal.Name {
+	n, err := shoal.ParseName(d.String(shoal.MaxName))
+	check(d, "X3", err)
+	return n
 }
 
-// checkLabel fails the decoding where a value that was read well is not one the vocabulary allows.
-func checkLabel(d *xdr.Decoder, check func() error) {
-	if d.Err() != nil {
-		return
-	}
-	if err := check(); err != nil {
-		d.Fail("%v", err)
-	}
+func group(d *xdr.Decoder) shoal.Group {
+	g, err := shoal.ParseGroup(d.String(shoal.MaxGroup))
+	check(d, "X3", err)
+	return g
 }

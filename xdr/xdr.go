@@ -14,6 +14,9 @@ import (
 // ErrMalformed is what every decoding error wraps.
 var ErrMalformed = errors.New("malformed XDR")
 
+// ErrLength is what an error about a length wraps, too: one above its limit, or of more than there is.
+var ErrLength = fmt.Errorf("%w: a length", ErrMalformed)
+
 // AppendUint32 appends an unsigned integer (RFC 4506 section 4.2).
 func AppendUint32(b []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(b, v) }
 
@@ -70,10 +73,15 @@ func (d *Decoder) Finish() error {
 	return d.err
 }
 
-// Fail records an error, unless there is one already: for callers that find a decoded value unacceptable.
+// Fail records an error, unless there is one already: for callers that find a decoded value unacceptable. %w in format
+// wraps.
 func (d *Decoder) Fail(format string, args ...any) {
+	d.fail(ErrMalformed, fmt.Errorf(format, args...))
+}
+
+func (d *Decoder) fail(class, err error) {
 	if d.err == nil {
-		d.err = fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+		d.err = fmt.Errorf("%w: %w", class, err)
 		d.rest = nil
 	}
 }
@@ -147,10 +155,14 @@ func (d *Decoder) Fixed(n int) []byte {
 // Opaque reads at most limit bytes of variable-length opaque data. The result aliases the buffer.
 func (d *Decoder) Opaque(limit int) []byte {
 	n := d.Uint32()
-	if d.err == nil && uint64(n) > uint64(limit) {
-		d.Fail("%d bytes of data where %d are allowed", n, limit)
-	}
-	if d.err != nil {
+	switch {
+	case d.err != nil:
+		return nil
+	case uint64(n) > uint64(limit):
+		d.fail(ErrLength, fmt.Errorf("%d bytes of data where %d are allowed", n, limit))
+		return nil
+	case uint64(n) > uint64(len(d.rest)):
+		d.fail(ErrLength, fmt.Errorf("%d bytes of data where %d are left", n, len(d.rest)))
 		return nil
 	}
 	return d.Fixed(int(n))
@@ -167,10 +179,10 @@ func (d *Decoder) Count(limit, elementSize int) int {
 	case d.err != nil:
 		return 0
 	case uint64(n) > uint64(limit):
-		d.Fail("%d elements where %d are allowed", n, limit)
+		d.fail(ErrLength, fmt.Errorf("%d elements where %d are allowed", n, limit))
 		return 0
 	case uint64(n)*uint64(elementSize) > uint64(len(d.rest)):
-		d.Fail("%d elements do not fit in the %d bytes that are left", n, len(d.rest))
+		d.fail(ErrLength, fmt.Errorf("%d elements do not fit in the %d bytes that are left", n, len(d.rest)))
 		return 0
 	}
 	return int(n)
