@@ -43,23 +43,21 @@ func (c *Conn) ReadFrame() (Frame, error) {
 	if c.data != 0 {
 		panic("wire: ReadFrame with unread piece data")
 	}
-	if _, err := io.ReadFull(c.r, c.head[:]); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return Frame{}, shoal.Errorf(shoal.Unreachable, "the connection ended within a frame")
-		}
+	if n, err := io.ReadFull(c.r, c.head[:]); err == io.EOF {
 		return Frame{}, err
+	} else if err != nil {
+		return Frame{}, explain(c.head[:n], cutShort(err))
 	}
 	h, err := parseHeader(c.head[:])
 	if err != nil {
-		return Frame{}, c.explain(err)
+		return Frame{}, explain(c.head[:], err)
 	}
 	f := Frame{Header: h}
 	size := int(h.Length)
 	if h.IsPiece() {
 		f.Data, size = size-pieceHeadSize, pieceHeadSize
 	}
-	f.Body = c.bodyBuffer(size)
-	if _, err := io.ReadFull(c.r, f.Body); err != nil {
+	if f.Body, err = c.readBody(size); err != nil {
 		return Frame{}, cutShort(err)
 	}
 	c.data = f.Data
@@ -91,20 +89,34 @@ func (c *Conn) SkipData() error {
 	return cutShort(err)
 }
 
-func (c *Conn) bodyBuffer(n int) []byte {
-	if n > keepBody {
-		return make([]byte, n)
+// readBody reads n bytes. A large buffer grows with what arrives, so that a header alone costs the sender as much as
+// the receiver.
+func (c *Conn) readBody(n int) ([]byte, error) {
+	if n <= keepBody {
+		if n > cap(c.body) {
+			c.body = make([]byte, n, max(256, n))
+		}
+		_, err := io.ReadFull(c.r, c.body[:n])
+		return c.body[:n], err
 	}
-	if n > cap(c.body) {
-		c.body = make([]byte, n, max(256, n))
+	var body []byte
+	for read := 0; read < n; {
+		body = append(make([]byte, 0, min(n, max(keepBody, 2*read))), body...)
+		body = body[:cap(body)]
+		if _, err := io.ReadFull(c.r, body[read:]); err != nil {
+			return nil, err
+		}
+		read = len(body)
 	}
-	return c.body[:n]
+	return body, nil
 }
 
-// explain recognises the commonest reason for a first frame that makes no sense: the other side speaks TLS.
-func (c *Conn) explain(err error) error {
-	if (c.head[0] == 0x15 || c.head[0] == 0x16) && c.head[1] == 3 {
-		return shoal.Errorf(shoal.Unsupported, "the other side speaks TLS and this one plaintext: start both with --plaintext, or neither")
+// explain recognises by the first bytes the commonest reason for a first frame that makes no sense: the other side
+// speaks TLS, and sends a handshake record or an alert (RFC 8446 section 5.1).
+func explain(head []byte, err error) error {
+	if len(head) > 2 && (head[0] == 0x15 || head[0] == 0x16) && head[1] == 3 {
+		return shoal.Errorf(shoal.Unsupported,
+			"the other side speaks TLS and this one plaintext: start both with --plaintext, or neither (rule T2)")
 	}
 	return err
 }
