@@ -1,0 +1,113 @@
+package vectors
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"shoal/wire/spec"
+)
+
+// extent says how much there is in a message.
+type extent int
+
+const (
+	smallest extent = iota
+	typical
+	largest
+)
+
+func (e extent) String() string { return [...]string{"smallest", "typical", "largest"}[e] }
+
+// fill makes values of types of shoal.x, all of them within the rules.
+type fill struct {
+	extent extent
+	count  int // of values made: no two that are typical are alike
+}
+
+func newFill(e extent) *fill { return &fill{extent: e} }
+
+func (f *fill) message(s *spec.Spec, name string) map[string]any {
+	return f.structure(s.Types[name])
+}
+
+func (f *fill) structure(t *spec.Type) map[string]any {
+	members := map[string]any{}
+	for _, field := range t.Fields {
+		members[field.Name] = f.value(t.Name+"."+field.Name, field.Type)
+	}
+	return members
+}
+
+// bounds are what rules say about single members: the smallest, a typical and the largest value.
+var bounds = map[string][3]any{
+	"object.size":         {"0", "1000000007", strconv.Itoa(1 << 46)},
+	"manifest_reply.size": {"0", "1000000007", strconv.Itoa(1 << 46)},
+	"list.limit":          {1, 100, 1000},
+	"join_reply.whole":    {false, false, false}, // true goes with an empty bitfield only
+	"candidate.host":      {"::", "192.0.2.7", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"},
+	"candidate.port":      {1, 4919, 65535},
+	"list.after":          {"", "b", name(255)},
+}
+
+func (f *fill) value(path string, t *spec.Type) any {
+	f.count++
+	if b, ok := bounds[path]; ok {
+		return b[f.extent]
+	}
+	switch t.Name {
+	case "group_name", "file_name":
+		return [...]string{"n", fmt.Sprintf("name %d", f.count), name(int(t.Length))}[f.extent]
+	}
+	switch t.Class {
+	case spec.Uint:
+		return [...]int{0, 1000 + f.count, 1<<32 - 1}[f.extent]
+	case spec.Hyper:
+		return [...]string{"-9223372036854775808", strconv.Itoa(1_700_000_000_000 + f.count), "9223372036854775807"}[f.extent]
+	case spec.Uhyper:
+		return [...]string{"0", strconv.Itoa(1<<40 + f.count), "18446744073709551615"}[f.extent]
+	case spec.Bool:
+		return f.extent != smallest
+	case spec.Enum:
+		last := len(t.Names) - 1
+		return t.Values[t.Names[[...]int{0, f.count % (last + 1), last}[f.extent]]]
+	case spec.Fixed:
+		return strings.Repeat([...]string{"00", fmt.Sprintf("%02x", f.count), "ff"}[f.extent], int(t.Length))
+	case spec.Opaque:
+		return [...]any{"", strings.Repeat(fmt.Sprintf("%02x", f.count), 5), repeated("fe", t.Length)}[f.extent]
+	case spec.String:
+		return [...]string{"", fmt.Sprintf("text %d ü", f.count), strings.Repeat("x", int(t.Length))}[f.extent]
+	case spec.Struct:
+		return f.structure(t)
+	case spec.Union:
+		return f.union(path, t)
+	case spec.Array:
+		return f.array(path, t)
+	}
+	panic("no value for " + path)
+}
+
+func (f *fill) union(path string, t *spec.Type) any {
+	arm := t.Fields[1]
+	if f.extent == smallest {
+		arm = t.Fields[len(t.Fields)-1]
+	}
+	return map[string]any{t.Fields[0].Name: t.Values[arm.Name], arm.Name: f.value(path+"."+arm.Name, arm.Type)}
+}
+
+func (f *fill) array(path string, t *spec.Type) any {
+	switch f.extent {
+	case smallest:
+		return []any{}
+	case typical:
+		return []any{f.value(path+".0", t.Elem), f.value(path+".1", t.Elem)}
+	}
+	return repeated(f.value(path+".0", t.Elem), t.Length)
+}
+
+func repeated(v any, times uint64) map[string]any {
+	return map[string]any{"repeat": v, "times": int(times)}
+}
+
+// name is a valid name of n bytes, most of them in characters of four.
+func name(n int) string { return strings.Repeat("\U0001f40b", n/4) + strings.Repeat("z", n%4) }
