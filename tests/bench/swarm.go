@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"shoal/tests/bench/proc"
+)
+
+const (
+	peers        = 4
+	readyTimeout = 30 * time.Second
+	stepTimeout  = 3 * time.Minute // for one publish or get
+)
+
+// A swarm is a server and four peers of one shoal, all on this machine.
+type swarm struct {
+	shoal     string
+	dir       string // logs and states
+	plaintext bool
+	address   string // of the server
+	realm     string // its fingerprint
+	server    *proc.Daemon
+	peers     []*proc.Daemon
+}
+
+// startSwarm starts a server and peers, peer i with the folder folders[i]. The caller must call stop.
+func startSwarm(ctx context.Context, b *bench, name string, plaintext bool, folders []string) (_ *swarm, err error) {
+	s := &swarm{shoal: b.shoal, dir: filepath.Join(b.dir, name), plaintext: plaintext}
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("starting a swarm: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
+	var event struct{ Event, Address, Realm string }
+	s.server, err = s.daemon(ctx, "server", &event, "server", "--listen", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.address, s.realm = event.Address, event.Realm
+	for i, folder := range folders {
+		peer, err := s.daemon(ctx, peerName(i), &event, "peer", "--listen", "127.0.0.1:0", "--dir", folder,
+			"--server", s.address, "--pin", s.realm)
+		if err != nil {
+			return nil, err
+		}
+		s.peers = append(s.peers, peer)
+	}
+	return s, nil
+}
+
+func peerName(i int) string { return fmt.Sprintf("peer%d", i+1) }
+
+// daemon starts a daemon and waits for its first event, which says that it is ready.
+func (s *swarm) daemon(ctx context.Context, name string, event any, args ...string) (*proc.Daemon, error) {
+	lines := proc.NewLines()
+	d, err := proc.Start(ctx, s.dir, name, s.command(name, args...), lines)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(why string) (*proc.Daemon, error) { return nil, errors.Join(d.Failure(why), d.Stop()) }
+	select {
+	case line := <-lines.C:
+		if err := json.Unmarshal([]byte(line), event); err != nil {
+			return fail(fmt.Sprintf("wrote %q, not an event (%v)", line, err))
+		}
+		return d, nil
+	case <-d.Exited():
+		return fail("ended at once")
+	case <-time.After(readyTimeout):
+		return fail(fmt.Sprintf("was not ready after %v", readyTimeout))
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), d.Stop())
+	}
+}
+
+// command returns the shoal command with the state of the named device.
+func (s *swarm) command(device string, args ...string) proc.Command {
+	line := append([]string{s.shoal}, args...)
+	line = append(line, "--json", "--state", filepath.Join(s.dir, device))
+	if s.plaintext {
+		line = append(line, "--plaintext")
+	}
+	return proc.Command{Args: line}
+}
+
+// client runs one client command as the named device.
+func (s *swarm) client(ctx context.Context, device string, args ...string) (proc.Usage, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, stepTimeout, fmt.Errorf("not finished after %v", stepTimeout))
+	defer cancel()
+	args = append(args, "--server", s.address, "--pin", s.realm)
+	use, _, err := proc.Run(ctx, s.command(device, args...))
+	return use, err
+}
+
+// publish hands a file to the running peer i.
+func (s *swarm) publish(ctx context.Context, i int, path string) (proc.Usage, error) {
+	return s.client(ctx, peerName(i), "publish", path)
+}
+
+// get fetches a file to path as the named device.
+func (s *swarm) get(ctx context.Context, device, name, path string) (proc.Usage, error) {
+	return s.client(ctx, device, "get", name, "-o", path)
+}
+
+// daemons returns the peers' usage together: the sum of their CPU time and the largest of their peaks; with the
+// server's CPU time, but without its memory.
+func (s *swarm) daemons() (proc.Usage, error) {
+	use, err := together(s.peers)
+	if err != nil {
+		return proc.Usage{}, err
+	}
+	server, err := s.server.Usage()
+	use.CPU += server.CPU
+	return use, err
+}
+
+func (s *swarm) stop() error {
+	var err error
+	for _, d := range s.peers {
+		err = errors.Join(err, d.Stop())
+	}
+	if s.server != nil {
+		err = errors.Join(err, s.server.Stop())
+	}
+	return err
+}
+
+// together returns the sum of the daemons' CPU time and the largest of their peaks.
+func together(daemons []*proc.Daemon) (proc.Usage, error) {
+	var sum proc.Usage
+	for _, d := range daemons {
+		use, err := d.Usage()
+		if err != nil {
+			return proc.Usage{}, err
+		}
+		sum.CPU += use.CPU
+		sum.Peak = max(sum.Peak, use.Peak)
+	}
+	return sum, nil
+}
