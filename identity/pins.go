@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -38,6 +40,14 @@ func (p Pins) All() ([]Pin, error) {
 		return nil, fmt.Errorf("reading pinned realms: %w", err)
 	}
 	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH); err != nil { // until f is closed
+		return nil, fmt.Errorf("reading pinned realms: locking %s: %w", p.path, err)
+	}
+	return p.read(f)
+}
+
+// read parses the file, which the caller has locked.
+func (p Pins) read(f *os.File) ([]Pin, error) {
 	var pins []Pin
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
@@ -52,7 +62,10 @@ func (p Pins) All() ([]Pin, error) {
 		}
 		pins = append(pins, Pin{server, realm})
 	}
-	return pins, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, shoal.Errorf(shoal.Untrusted, "reading pinned realms from %s: %w", p.path, err)
+	}
+	return pins, nil
 }
 
 // Lookup returns the realm pinned for server, if any.
@@ -61,17 +74,24 @@ func (p Pins) Lookup(server string) (realm shoal.RealmKey, pinned bool, err erro
 	if err != nil {
 		return realm, false, err
 	}
-	for _, pin := range pins {
-		if pin.Server == server {
-			return pin.Realm, true, nil
-		}
+	realm, pinned = find(pins, server)
+	return realm, pinned, nil
+}
+
+func find(pins []Pin, server string) (realm shoal.RealmKey, pinned bool) {
+	i := slices.IndexFunc(pins, func(pin Pin) bool { return pin.Server == server })
+	if i < 0 {
+		return realm, false
 	}
-	return realm, false, nil
+	return pins[i].Realm, true
 }
 
 // Add pins realm for server and syncs it to disk. A server that is pinned already keeps its pin: for another realm that
-// is an error with code Untrusted.
+// is an error with code Untrusted. A name that cannot stand in a line of its own is refused with BadRequest.
 func (p Pins) Add(server string, realm shoal.RealmKey) error {
+	if server == "" || server[0] == '#' || strings.ContainsFunc(server, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return shoal.Errorf(shoal.BadRequest, "%q is not the HOST:PORT of a server", server)
+	}
 	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("pinning a realm: %w", err)
@@ -80,18 +100,37 @@ func (p Pins) Add(server string, realm shoal.RealmKey) error {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil { // until f is closed
 		return fmt.Errorf("pinning a realm: locking %s: %w", p.path, err)
 	}
-	switch was, pinned, err := p.Lookup(server); {
-	case err != nil:
+	pins, err := p.read(f)
+	if err != nil {
 		return err
-	case pinned && was != realm:
-		return p.Mismatch(server, was, realm)
-	case pinned:
+	}
+	if was, pinned := find(pins, server); pinned {
+		if was != realm {
+			return p.Mismatch(server, was, realm)
+		}
 		return nil
 	}
-	if _, err := fmt.Fprintf(f, "%s %s\n", server, realm); err != nil {
+	line := fmt.Sprintf("%s %s\n", server, realm)
+	if open, err := endsWithinLine(f); err != nil {
+		return fmt.Errorf("pinning a realm: %w", err)
+	} else if open {
+		line = "\n" + line
+	}
+	if _, err := f.WriteString(line); err != nil {
 		return fmt.Errorf("pinning a realm: %w", err)
 	}
 	return errors.Join(f.Sync(), syncFolder(filepath.Dir(p.path)))
+}
+
+// endsWithinLine reports whether the file's last line has no end, as editors may leave it.
+func endsWithinLine(f *os.File) (bool, error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return false, err
+	}
+	var last [1]byte
+	_, err = f.ReadAt(last[:], info.Size()-1)
+	return last[0] != '\n', err
 }
 
 // Mismatch is the error for a server that answers with another realm than the one trusted.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"net/netip"
@@ -63,6 +64,9 @@ func (t Transport) Server(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	return t.handshake(ctx, nc, func(nc net.Conn) *tls.Conn { return tls.Server(nc, serverConfig()) })
 }
 
+// errPlaintext is for a first record that is none of TLS.
+var errPlaintext = shoal.Errorf(shoal.Unsupported, "one side speaks plaintext and the other TLS: start both with --plaintext, or neither")
+
 func (t Transport) handshake(ctx context.Context, nc net.Conn, over func(net.Conn) *tls.Conn) (net.Conn, error) {
 	var below *corkedConn
 	tc := over(nc)
@@ -71,7 +75,13 @@ func (t Transport) handshake(ctx context.Context, nc net.Conn, over func(net.Con
 		tc = over(below)
 	}
 	if err := tc.HandshakeContext(ctx); err != nil {
-		nc.Close()
+		defer nc.Close()
+		var noTLS tls.RecordHeaderError
+		if errors.As(err, &noTLS) && noTLS.Conn != nil { // it was the very first record
+			// The answer is in plaintext, because that is all the other side can read.
+			_, _ = nc.Write(wire.AppendEvent(nil, wire.KindBye, wire.NewBye(errPlaintext)))
+			return nil, errPlaintext
+		}
 		return nil, shoal.Errorf(shoal.Unreachable, "TLS handshake: %w (does the other side run with --plaintext?)", err)
 	}
 	if tc.ConnectionState().NegotiatedProtocol != wire.ALPN {
