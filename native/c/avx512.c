@@ -4,6 +4,7 @@
 
 typedef __m512i vec;
 enum { LANES = 16 };
+#define TWO_GROUPS
 #define NARROWER b3_kernel_avx2
 
 #define vec_set(x) _mm512_set1_epi32((int)(x))
@@ -14,6 +15,7 @@ enum { LANES = 16 };
 #define vec_ror12(x) _mm512_ror_epi32(x, 12)
 #define vec_ror8(x) _mm512_ror_epi32(x, 8)
 #define vec_ror7(x) _mm512_ror_epi32(x, 7)
+#define vec_park(x) ((void)0)
 
 /* Transposes 16 × 16 words: first within quarters (128 bits) of four rows, then the quarters of all rows. */
 static inline void load_block(vec m[16], const uint8_t *p, size_t stride) {

@@ -1,6 +1,6 @@
 /*
- * Template: hashes GROUPS × LANES chunks or parents at once. Included by lanes.h, once for each number of groups; the
- * functions' names end in it.
+ * Template: hashes GROUPS × LANES chunks or parents at once. Included by lanes.h, for each number of groups that a
+ * kernel uses; the functions' names end in it.
  */
 #define JOIN(f, groups) f##_##groups
 #define EXPAND(f, groups) JOIN(f, groups)
@@ -21,6 +21,7 @@ ALWAYS_INLINE void NAME(quarter_round)(vec v[GROUPS][16], vec m[GROUPS][16], int
     EACH_GROUP v[g][d] = vec_ror8(vec_xor(v[g][d], v[g][a]));
     EACH_GROUP v[g][c] = vec_add(v[g][c], v[g][d]);
     EACH_GROUP v[g][b] = vec_ror7(vec_xor(v[g][b], v[g][c]));
+    EACH_GROUP vec_park(v[g][c]);
 }
 
 ALWAYS_INLINE void NAME(rounds)(vec v[GROUPS][16], vec m[GROUPS][16]) {
@@ -74,8 +75,15 @@ ALWAYS_INLINE void NAME(store_groups)(uint8_t *out, vec h[GROUPS][8]) {
     EACH_GROUP store_values(out + (size_t)(g * LANES) * B3_VALUE_LEN, h[g]);
 }
 
-/* Hashes GROUPS × LANES chunks. */
-static void NAME(hash_chunks)(const uint8_t *p, uint64_t chunk, uint8_t *out) {
+/* Asks for block b of all chunks from p on to be brought into the cache. */
+ALWAYS_INLINE void NAME(prefetch)(const uint8_t *p, int b) {
+    for (size_t i = 0; i < GROUPS * LANES; i++) {
+        __builtin_prefetch(p + i * B3_CHUNK_LEN + b * B3_BLOCK_LEN);
+    }
+}
+
+/* Hashes GROUPS × LANES chunks. `next` is where as many more follow, or p when none do. */
+static void NAME(hash_chunks)(const uint8_t *p, uint64_t chunk, const uint8_t *next, uint8_t *out) {
     uint32_t low[GROUPS * LANES], high[GROUPS * LANES];
     for (uint32_t i = 0; i < GROUPS * LANES; i++) {
         low[i] = (uint32_t)(chunk + i);
@@ -84,6 +92,8 @@ static void NAME(hash_chunks)(const uint8_t *p, uint64_t chunk, uint8_t *out) {
     vec h[GROUPS][8];
     NAME(start)(h);
     for (int b = 0; b < B3_CHUNK_BLOCKS; b++) {
+        bool more = b + 1 < B3_CHUNK_BLOCKS;
+        NAME(prefetch)(more ? p : next, more ? b + 1 : 0);
         NAME(compress)(h, p + b * B3_BLOCK_LEN, B3_CHUNK_LEN, low, high, B3_CHUNK_FLAGS(b));
     }
     NAME(store_groups)(out, h);

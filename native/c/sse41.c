@@ -1,4 +1,4 @@
-/* Four lanes with SSE4.1, in two interleaved groups. */
+/* Four lanes with SSE4.1. */
 #include "kernel.h"
 
 #include <smmintrin.h>
@@ -15,6 +15,7 @@ enum { LANES = 4 };
 #define vec_ror12(x) _mm_or_si128(_mm_srli_epi32(x, 12), _mm_slli_epi32(x, 20))
 #define vec_ror8(x) _mm_shuffle_epi8(x, _mm_setr_epi8(1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12))
 #define vec_ror7(x) _mm_or_si128(_mm_srli_epi32(x, 7), _mm_slli_epi32(x, 25))
+#define vec_park PARK_IN_MEMORY
 
 /* Transposes the 4 × 4 words of r. */
 static inline void transpose(vec r[4]) {
