@@ -22,6 +22,8 @@ const (
 	maxHost       = 255
 	maxSiblings   = 27
 	maxBitfield   = shoal.MaxPieces / 8
+	maxTail       = 1024
+	maxValues     = 65536 // blocks of shoal.BlockUnit in the longest piece
 	pieceHeadSize = 8
 )
 

@@ -102,7 +102,7 @@ func (m *ManifestReply) Append(b []byte) []byte {
 func (m *ManifestReply) decode(d *xdr.Decoder) {
 	m.Size = size(d)
 	m.Pieces = hashes(d, shoal.MaxPieces)
-	m.Tail = d.Opaque(1024)
+	m.Tail = d.Opaque(maxTail)
 	m.Siblings = hashes(d, maxSiblings)
 }
 
@@ -113,7 +113,7 @@ func (m *HashesRequest) Append(b []byte) []byte {
 func (m *HashesRequest) decode(d *xdr.Decoder) { m.Handle, m.Piece = d.Uint32(), d.Uint32() }
 
 func (m *HashesReply) Append(b []byte) []byte { return appendHashes(b, m.Values) }
-func (m *HashesReply) decode(d *xdr.Decoder)  { m.Values = hashes(d, 65536) }
+func (m *HashesReply) decode(d *xdr.Decoder)  { m.Values = hashes(d, maxValues) }
 
 func (m *Request) Append(b []byte) []byte {
 	b = xdr.AppendUint32(xdr.AppendUint32(b, m.Handle), m.Piece)

@@ -250,3 +250,31 @@ func (p *parser) bounded(t Type) *Type {
 	p.expect(">")
 	return &t
 }
+
+// MaxSize is the most bytes that a value is encoded in.
+func (t *Type) MaxSize() uint64 {
+	switch t.Class {
+	case Uint, Bool, Enum:
+		return 4
+	case Hyper, Uhyper:
+		return 8
+	case Fixed:
+		return (t.Length + 3) / 4 * 4
+	case Opaque, String:
+		return 4 + (t.Length+3)/4*4
+	case Array:
+		return 4 + t.Length*t.Elem.MaxSize()
+	}
+	var all, largest uint64
+	for i, f := range t.Fields {
+		n := f.Type.MaxSize()
+		all += n
+		if i > 0 {
+			largest = max(largest, n)
+		}
+	}
+	if t.Class == Union {
+		return t.Fields[0].Type.MaxSize() + largest
+	}
+	return all
+}

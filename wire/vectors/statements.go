@@ -185,7 +185,7 @@ func (m *maker) candidates() {
 
 func (m *maker) transcripts() {
 	fields := map[string]any{
-		"version": 1, "wanted": 1, "secured": 1,
+		"protocol": 1, "wanted": 1, "secured": 1,
 		"initiator_random": hex.EncodeToString(seed(0xa1)), "responder_random": hex.EncodeToString(seed(0xb2)),
 		"initiator": hex.EncodeToString(public(deviceSeed)), "responder": hex.EncodeToString(public(serverSeed)),
 		"now": strconv.Itoa(issued), "binding": hex.EncodeToString(seed(0xc3)),
