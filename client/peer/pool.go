@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -15,6 +16,9 @@ import (
 	"shoal/identity"
 	"shoal/wire"
 )
+
+// dialTimeout is how long one address of a peer may take to answer before the next is tried.
+const dialTimeout = 2 * time.Second
 
 // Pool holds the connections that this process has opened to peers: one to each, shared by all its transfers. For
 // concurrent use.
@@ -115,7 +119,7 @@ func (c *conn) open(source tracker.Source) (*link.Link, error) {
 	err := shoal.Errorf(shoal.Unreachable, "device %v has no address", source.Device)
 	for _, candidate := range source.Addresses {
 		var nc net.Conn
-		if nc, err = tracker.Dial(c.ctx, c.pool.transport, candidate.Addr.String()); err != nil {
+		if nc, err = c.dial(candidate); err != nil {
 			continue
 		}
 		var e *identity.Established
@@ -127,6 +131,12 @@ func (c *conn) open(source tracker.Source) (*link.Link, error) {
 		}
 	}
 	return nil, err
+}
+
+func (c *conn) dial(candidate identity.Candidate) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, dialTimeout)
+	defer cancel()
+	return tracker.Dial(ctx, c.pool.transport, candidate.Addr.String())
 }
 
 // accept takes nobody but the device that is wanted (rule H8).

@@ -57,6 +57,11 @@ func (p *Part) WritePiece(i int, data []byte) error {
 	if !p.manifest.VerifyPiece(p.object, i, data) {
 		return shoal.Errorf(shoal.Corrupt, "piece %d of %v does not match its hash", i, p.object.ID)
 	}
+	return p.write(i, data)
+}
+
+// write writes piece i, which has been verified, and counts it as held.
+func (p *Part) write(i int, data []byte) error {
 	offset, _ := p.object.PieceRange(i)
 	toWrite := data
 	if !p.stale.has(i) && isZero(data) {

@@ -47,11 +47,16 @@ func (t *Tracker) Restore(group shoal.Group, name shoal.Name, o shoal.Object) {
 	t.published[label{group, name}] = o
 }
 
+// Forget makes name not be published again at the next connection.
+func (t *Tracker) Forget(group shoal.Group, name shoal.Name) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.published, label{group, name})
+}
+
 // Unpublish takes name away if it stands for file. The error has code NotFound where it does not.
 func (t *Tracker) Unpublish(ctx context.Context, group shoal.Group, name shoal.Name, file shoal.FileID) error {
-	t.mu.Lock()
-	delete(t.published, label{group, name})
-	t.mu.Unlock()
+	t.Forget(group, name)
 	m := wire.Unpublish{Sequence: t.nextSequence(), Group: group, Name: name, File: file}
 	return t.call(ctx, wire.KindUnpublish, &m, &wire.MutationReply{})
 }

@@ -1,0 +1,191 @@
+// Package client is what a person's machine runs: it publishes, lists and gets files (Client), and keeps serving them in
+// the background (Daemon, reached by commands through a Control socket). Below it: tracker, the session with the
+// server; swarm, the engine; peer, the data plane; store, the disk.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/client/peer"
+	"shoal/client/store"
+	"shoal/client/tracker"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+// Config is what a Client starts from.
+type Config struct {
+	Server    string          // HOST:PORT; "" for the one server that is pinned
+	State     string          // the folder with this device's key and what it remembers; made if missing
+	Pin       *shoal.RealmKey // the realm to trust at the first contact
+	Transport identity.Transport
+	Listen    string // HOST:PORT to serve at; "" for any free port
+	// Confirm asks a person at the first contact without Pin; nil where nobody can be asked. An error refuses.
+	Confirm func(server string, realm shoal.RealmKey) error
+	Log     zerolog.Logger
+}
+
+// Client is one process of a device: its key, its session with the server, and what it serves. Open makes it, Close ends
+// all of it.
+type Client struct {
+	config  Config
+	key     *identity.Key
+	tracker *tracker.Tracker
+	shelf   *peer.Shelf
+	pool    *peer.Pool
+	address net.Addr // where it serves; nil when it does not
+
+	cancel context.CancelFunc
+	run    sync.WaitGroup // the tracker and the peer server
+	fatal  chan error     // capacity 1: why the tracker cannot go on
+}
+
+// Serving says whether a Client accepts connections of peers.
+type Serving bool
+
+// A Client that fetches or publishes serves; one that only asks does not.
+const (
+	Silent Serving = false
+	Serves Serving = true
+)
+
+// Open prepares a Client and connects it to its server. changed is called when a file that is served turned out to be
+// no longer what was published; nil to ignore that. With the code Unreachable the client is there all the same, and
+// goes on trying: close it, or go on without the server for now.
+func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swarm, error)) (*Client, error) {
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state folder: %w", err)
+	}
+	pins := identity.OpenPins(filepath.Join(c.State, "known_realms"))
+	var err error
+	if c.Server, err = chooseServer(c, pins); err != nil {
+		return nil, err
+	}
+	key, err := identity.LoadKey(filepath.Join(c.State, "device.key"))
+	if err != nil {
+		return nil, err
+	}
+	bulk := c.Transport
+	bulk.Buffer = identity.BulkBuffer
+	cl := &Client{
+		config: c, key: key, shelf: peer.NewShelf(), fatal: make(chan error, 1),
+		pool: peer.NewPool(key, bulk, new(store.Buffers), c.Log),
+	}
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	cl.cancel = cancel
+	config := tracker.Config{Server: c.Server, Key: key, Transport: c.Transport, Log: c.Log}
+	if serving {
+		l, err := listen(c)
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		cl.address = l.Addr()
+		config.Addresses = addressesOf(l.Addr(), c.Transport.Security)
+		server := peer.Server{Key: key, Transport: bulk, Shelf: cl.shelf, Changed: changed, Log: c.Log}
+		cl.run.Go(func() {
+			if err := server.Run(runCtx, l); err != nil {
+				c.Log.Error().Err(err).Msg("serving peers ended")
+			}
+		})
+	}
+	err = cl.connect(ctx, config, trust{pins, c.Server, c.Pin})
+	if err != nil && !errors.Is(err, shoal.Unreachable) {
+		cl.Close()
+		return nil, err
+	}
+	cl.run.Go(func() {
+		if err := cl.tracker.Run(runCtx); err != nil {
+			cl.fatal <- err
+		}
+	})
+	return cl, err
+}
+
+// connect opens the session with the server, and asks whom to trust where that is not known.
+func (c *Client) connect(ctx context.Context, config tracker.Config, trust trust) error {
+	config.Accept = trust.accept
+	c.tracker = tracker.New(config)
+	err := c.tracker.Connect(ctx)
+	var first *FirstContactError
+	if !errors.As(err, &first) || c.config.Confirm == nil {
+		return err
+	}
+	if err := c.config.Confirm(first.Server, first.Realm); err != nil {
+		return err
+	}
+	trust.given = &first.Realm
+	config.Accept = trust.accept
+	c.tracker = tracker.New(config)
+	return c.tracker.Connect(ctx)
+}
+
+// Device is this device's public key.
+func (c *Client) Device() shoal.DeviceID { return c.key.Device() }
+
+// Server is the address of the server.
+func (c *Client) Server() string { return c.config.Server }
+
+// Close ends all connections and waits until they have.
+func (c *Client) Close() {
+	c.cancel()
+	c.run.Wait()
+	c.pool.Wait()
+}
+
+// List returns what is published in the group, in the order of the names' bytes.
+func (c *Client) List(ctx context.Context, group shoal.Group) ([]wire.Entry, error) {
+	return c.tracker.List(ctx, group)
+}
+
+// Unpublish takes a name away. The error has code NotFound where there is none.
+func (c *Client) Unpublish(ctx context.Context, group shoal.Group, name shoal.Name) error {
+	found, err := c.tracker.LookupName(ctx, group, name)
+	if err != nil {
+		return err
+	}
+	return c.tracker.Unpublish(ctx, group, name, found.Object.ID)
+}
+
+// Publish makes file stand for name in the group and serves it for as long as the Client is open. It returns when the
+// server knows.
+func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File) error {
+	if err := c.tracker.Publish(ctx, group, name, file.Object()); err != nil {
+		return err
+	}
+	swarm := shoal.Swarm{Group: group, Object: file.Object()}
+	c.shelf.Put(swarm, file)
+	c.tracker.Offer(swarm, file.Held())
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second,
+		shoal.Errorf(shoal.Unreachable, "the server at %s did not take the announcement; is it running?", c.config.Server))
+	defer cancel()
+	return c.tracker.Announced(ctx)
+}
+
+// chooseServer is the server that was named, or the only one that is pinned.
+func chooseServer(c Config, pins identity.Pins) (string, error) {
+	if c.Server != "" {
+		if _, _, err := net.SplitHostPort(c.Server); err != nil {
+			return "", shoal.Errorf(shoal.BadRequest, "the server must be given as HOST:PORT: %w", err)
+		}
+		return c.Server, nil
+	}
+	known, err := pins.All()
+	if err != nil {
+		return "", err
+	}
+	if len(known) != 1 {
+		return "", shoal.Errorf(shoal.BadRequest, "which server? %d are known here; name one with --server HOST:PORT or SHOAL_SERVER", len(known))
+	}
+	return known[0].Server, nil
+}

@@ -1,0 +1,127 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+
+	"shoal"
+	"shoal/client/store"
+	"shoal/wire"
+)
+
+// Control talks to the daemon of a state folder.
+type Control struct {
+	http http.Client
+	dir  *os.File // the state folder, through which the socket is found
+}
+
+// FindDaemon connects to the daemon whose state folder this is. It returns nil, and no error, when none is running.
+func FindDaemon(state string) (*Control, error) {
+	dir, err := os.Open(state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the state folder: %w", err)
+	}
+	path := fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
+	nc, err := dial(context.Background(), "", "")
+	if err != nil {
+		_ = dir.Close()
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("connecting to the daemon: %w", err)
+	}
+	_ = nc.Close() // it answers
+	return &Control{http.Client{Transport: &http.Transport{DialContext: dial}}, dir}, nil
+}
+
+// Publish makes the daemon publish and serve the file at path, an absolute one. hashed, if not nil, is told how many
+// bytes have been hashed so far.
+func (c *Control) Publish(ctx context.Context, group shoal.Group, name shoal.Name, path string, hashed func(int64)) (shoal.Object, error) {
+	last, err := c.ask(ctx, "publish", controlRequest{Group: group, Name: name, Path: path}, hashed)
+	if err != nil || last.Object == nil {
+		return shoal.Object{}, err
+	}
+	return *last.Object, nil
+}
+
+// HandOver makes the daemon serve a file that this process has fetched and verified.
+func (c *Control) HandOver(ctx context.Context, group shoal.Group, name shoal.Name, f *store.File) error {
+	proof := wire.ManifestReply{Manifest: *f.Manifest()}
+	_, err := c.ask(ctx, "publish", controlRequest{
+		Group: group, Name: name, Path: f.Path(),
+		Verified: &verifiedFile{Object: f.Object(), Stamp: f.Stamp(), Manifest: proof.Append(nil)},
+	}, nil)
+	return err
+}
+
+// Unpublish makes the daemon take a name away.
+func (c *Control) Unpublish(ctx context.Context, group shoal.Group, name shoal.Name) error {
+	_, err := c.ask(ctx, "unpublish", controlRequest{Group: group, Name: name}, nil)
+	return err
+}
+
+// Folder is where the daemon wants files that are fetched to go; "" for nowhere in particular.
+func (c *Control) Folder(ctx context.Context) (string, error) {
+	last, err := c.ask(ctx, "folder", controlRequest{}, nil)
+	return last.Dir, err
+}
+
+// ask sends one request and reads its answer: everything that its lines said, and the error that the last one had.
+func (c *Control) ask(ctx context.Context, what string, request controlRequest, hashed func(int64)) (all controlLine, err error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return all, fmt.Errorf("asking the daemon to %s: %w", what, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://daemon/"+what, bytes.NewReader(body))
+	if err != nil {
+		return all, fmt.Errorf("asking the daemon to %s: %w", what, err)
+	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		return all, shoal.Errorf(shoal.Unreachable, "asking the daemon to %s: %w", what, err)
+	}
+	defer response.Body.Close()
+	lines := json.NewDecoder(response.Body)
+	for {
+		var line controlLine
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return all, shoal.Errorf(shoal.Unreachable, "the daemon ended before it was done")
+		case err != nil:
+			return all, shoal.Errorf(shoal.Unreachable, "the daemon's answer cannot be read: %w", err)
+		}
+		switch {
+		case line.Error != nil:
+			return all, shoal.Errorf(line.Error.Code, "%s", line.Error.Text)
+		case line.Done:
+			return all, nil
+		case line.Object != nil:
+			all.Object = line.Object
+		case line.Dir != "":
+			all.Dir = line.Dir
+		case line.Hashed > 0 && hashed != nil:
+			hashed(line.Hashed)
+		}
+	}
+}
+
+// Close lets go of the daemon.
+func (c *Control) Close() {
+	c.http.CloseIdleConnections()
+	_ = c.dir.Close() // only ever a path
+}

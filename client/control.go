@@ -1,0 +1,200 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"shoal"
+	"shoal/client/store"
+	"shoal/wire"
+)
+
+// The control socket is how commands talk to the daemon of the same state folder: HTTP over a unix socket that only its
+// owner can use. A request's answer is a stream of JSON objects, one a line, the last of which has Done or Error.
+
+const socketName = "control.sock"
+
+// controlRequest is what a command asks of the daemon.
+type controlRequest struct {
+	Group shoal.Group `json:"group"`
+	Name  shoal.Name  `json:"name"`
+	Path  string      `json:"path,omitempty"`
+	// Verified hands over a file that this process has just fetched and verified.
+	Verified *verifiedFile `json:"verified,omitempty"`
+}
+
+type verifiedFile struct {
+	Object   shoal.Object
+	Stamp    store.Stamp
+	Manifest []byte // as MANIFEST's reply has it
+}
+
+// controlLine is one line of an answer.
+type controlLine struct {
+	Hashed int64         `json:"hashed,omitempty"` // bytes so far
+	Object *shoal.Object `json:"object,omitempty"`
+	Dir    string        `json:"dir,omitempty"`
+	Error  *controlError `json:"error,omitempty"`
+	Done   bool          `json:"done,omitempty"`
+}
+
+type controlError struct {
+	Code shoal.Code `json:"code"`
+	Text string     `json:"text"`
+}
+
+type controlServer struct {
+	listener net.Listener
+	path     string
+}
+
+// listenControl takes the socket's place, which one that a killed daemon left may have: the catalog's lock says that
+// none is running.
+func listenControl(state string) (*controlServer, error) {
+	path := filepath.Join(state, socketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("removing an old control socket: %w", err)
+	}
+	dir, err := os.Open(state)
+	if err != nil {
+		return nil, fmt.Errorf("opening the state folder: %w", err)
+	}
+	defer dir.Close()
+	// Through the folder's descriptor, because a socket's path cannot be longer than 107 bytes.
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName)})
+	if err != nil {
+		return nil, fmt.Errorf("opening the control socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	return &controlServer{l, path}, os.Chmod(path, 0o600)
+}
+
+func (c *controlServer) close() {
+	_ = c.listener.Close()
+	_ = os.Remove(c.path) // the next daemon would
+}
+
+func (c *controlServer) run(ctx context.Context, d *Daemon) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /publish", answerControl(d.controlPublish))
+	mux.HandleFunc("POST /unpublish", answerControl(d.controlUnpublish))
+	mux.HandleFunc("POST /folder", answerControl(d.controlFolder))
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	var closer sync.WaitGroup
+	closer.Go(func() {
+		<-ctx.Done()
+		// Requests end with the context; what they still say takes a moment.
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if server.Shutdown(limit) != nil {
+			_ = server.Close()
+		}
+	})
+	if err := server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
+		d.config.Log.Error().Err(err).Msg("the control socket ended")
+	}
+	closer.Wait()
+}
+
+// answerControl decodes a request, carries it out, and writes its outcome as the last line.
+func answerControl(do func(context.Context, controlRequest, func(controlLine)) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var request controlRequest
+		var mu sync.Mutex // guards w
+		out := json.NewEncoder(w)
+		say := func(line controlLine) {
+			mu.Lock()
+			defer mu.Unlock()
+			_ = out.Encode(line) // a command that went away cancels the request
+			_ = http.NewResponseController(w).Flush()
+		}
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<20)).Decode(&request)
+		if err != nil {
+			err = shoal.Errorf(shoal.BadRequest, "a request to the daemon that cannot be read: %w", err)
+		} else {
+			err = do(r.Context(), request, say)
+		}
+		if err != nil {
+			say(controlLine{Error: &controlError{shoal.CodeOf(err), err.Error()}})
+			return
+		}
+		say(controlLine{Done: true})
+	}
+}
+
+func (d *Daemon) controlFolder(_ context.Context, _ controlRequest, say func(controlLine)) error {
+	say(controlLine{Dir: d.dir})
+	return nil
+}
+
+func (d *Daemon) controlUnpublish(ctx context.Context, r controlRequest, _ func(controlLine)) error {
+	return d.Unpublish(ctx, r.Group, r.Name)
+}
+
+func (d *Daemon) controlPublish(ctx context.Context, r controlRequest, say func(controlLine)) error {
+	if _, err := shoal.ParseName(string(r.Name)); err != nil {
+		return err
+	}
+	file, err := d.openFor(ctx, r, say)
+	if err != nil {
+		return err
+	}
+	o := file.Object()
+	if err := d.Share(ctx, r.Group, r.Name, file); err != nil {
+		return err
+	}
+	say(controlLine{Object: &o})
+	return nil
+}
+
+// openFor opens the file to be shared: as it was verified, or hashing it now.
+func (d *Daemon) openFor(ctx context.Context, r controlRequest, say func(controlLine)) (*store.File, error) {
+	if v := r.Verified; v != nil {
+		var proof wire.ManifestReply
+		if err := wire.Decode(v.Manifest, &proof); err != nil {
+			return nil, err
+		}
+		if err := proof.Verify(v.Object); err != nil {
+			return nil, err
+		}
+		return store.OpenFile(r.Path, v.Stamp, v.Object, &proof.Manifest)
+	}
+	var hashed, said atomic.Int64
+	return store.Hash(ctx, r.Path, func(n int64) {
+		const step = 32 << 20
+		if now := hashed.Add(n); now/step > said.Load() {
+			said.Store(now / step)
+			say(controlLine{Hashed: now})
+		}
+	})
+}
+
+func makeFolder(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", path, err)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		code := shoal.Internal
+		if errors.Is(err, unix.EACCES) {
+			code = shoal.Denied
+		}
+		return "", shoal.Errorf(code, "making the folder %s: %w", path, err)
+	}
+	return path, nil
+}

@@ -1,0 +1,236 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"shoal"
+	"shoal/client/store"
+)
+
+// checkEvery is how often a daemon looks whether its files are still what was published, besides at each request.
+const checkEvery = 10 * time.Second
+
+// Daemon serves files in the background and keeps, in its catalog, what it serves over restarts.
+type Daemon struct {
+	*Client
+	dir     string
+	catalog *store.Catalog
+	control *controlServer
+
+	mu    sync.Mutex // guards names and files
+	names map[label]shoal.Object
+	files map[shoal.Swarm]*store.File // open, one for each swarm however many names it has
+}
+
+type label struct {
+	group shoal.Group
+	name  shoal.Name
+}
+
+// OpenDaemon opens everything that a daemon needs: its catalog, which only one at a time can have, its control socket,
+// the port for peers and the session with the server, which may come later. dir is where files that are fetched go when
+// the command names no place; it may be "".
+func OpenDaemon(ctx context.Context, c Config, dir string) (*Daemon, error) {
+	d := &Daemon{names: map[label]shoal.Object{}, files: map[shoal.Swarm]*store.File{}}
+	var err error
+	if dir != "" {
+		if d.dir, err = makeFolder(dir); err != nil {
+			return nil, err
+		}
+	}
+	if c.State, err = makeFolder(c.State); err != nil {
+		return nil, err
+	}
+	if d.catalog, err = store.OpenCatalog(filepath.Join(c.State, "catalog.db")); err != nil {
+		return nil, err
+	}
+	d.Client, err = Open(ctx, c, Serves, d.changed)
+	if errors.Is(err, shoal.Unreachable) && d.Client != nil {
+		c.Log.Warn().Err(err).Msg("serving goes on without the server until it can be reached")
+		err = nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.catalog.Close())
+	}
+	if d.control, err = listenControl(c.State); err == nil {
+		err = d.restore()
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Run serves until the context ends, or the server turns out to be one that is not to be trusted.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var run sync.WaitGroup
+	run.Go(func() { d.control.run(ctx, d) })
+	run.Go(func() { d.watch(ctx) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-d.fatal:
+	}
+	cancel()
+	run.Wait()
+	d.close()
+	return err
+}
+
+// Address is where peers connect to.
+func (d *Daemon) Address() string { return d.address.String() }
+
+func (d *Daemon) close() {
+	if d.control != nil {
+		d.control.close()
+	}
+	d.Client.Close()
+	for _, f := range d.files {
+		_ = f.Close() // only ever read
+	}
+	if err := d.catalog.Close(); err != nil {
+		d.config.Log.Error().Err(err).Msg("closing the catalog")
+	}
+}
+
+// restore serves again what the catalog has, as far as it is still the same.
+func (d *Daemon) restore() error {
+	entries, err := d.catalog.All()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		file, err := store.OpenFile(e.Path, e.Stamp, e.Object, e.Manifest)
+		if err != nil {
+			d.config.Log.Warn().Err(err).Str("name", string(e.Name)).Msg("no longer served")
+			if errors.Is(err, shoal.Changed) {
+				err = d.catalog.Delete(e.Group, e.Name)
+			}
+			if err != nil {
+				d.config.Log.Error().Err(err).Msg("updating the catalog")
+			}
+			continue
+		}
+		d.tracker.Restore(e.Group, e.Name, e.Object)
+		d.offer(label{e.Group, e.Name}, file)
+	}
+	return nil
+}
+
+// offer serves file under a name, and takes it over.
+func (d *Daemon) offer(l label, file *store.File) {
+	swarm := shoal.Swarm{Group: l.group, Object: file.Object()}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.names[l] = swarm.Object
+	if old := d.files[swarm]; old != nil {
+		if old.Check() == nil {
+			_ = file.Close() // only ever read; the one that is served already will do
+			return
+		}
+		defer old.Close()
+	}
+	d.files[swarm] = file
+	d.shelf.Put(swarm, file)
+	d.tracker.Offer(swarm, file.Held())
+}
+
+// Share makes file stand for name in the group, serves it, and remembers that. It takes the file over. It returns when
+// the server knows, or, where the server cannot be reached, with an error of code Unreachable and nothing done.
+func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File) error {
+	err := d.tracker.Publish(ctx, group, name, file.Object())
+	if err == nil {
+		err = d.catalog.Put(store.Entry{
+			Group: group, Name: name, Object: file.Object(), Path: file.Path(), Stamp: file.Stamp(), Manifest: file.Manifest(),
+		})
+	}
+	if err != nil {
+		_ = file.Close() // only ever read
+		return err
+	}
+	d.offer(label{group, name}, file)
+	return d.tracker.Announced(ctx)
+}
+
+// Unpublish takes a name away, here and at the server.
+func (d *Daemon) Unpublish(ctx context.Context, group shoal.Group, name shoal.Name) error {
+	if err := d.Client.Unpublish(ctx, group, name); err != nil && !errors.Is(err, shoal.NotFound) {
+		return err
+	}
+	return d.forget(label{group, name}, shoal.Errorf(shoal.NotFound, "%q is no longer published here", name))
+}
+
+// forget ends serving under a name; the file itself is withdrawn with its last name in the group.
+func (d *Daemon) forget(l label, why error) error {
+	d.tracker.Forget(l.group, l.name)
+	d.mu.Lock()
+	o, known := d.names[l]
+	delete(d.names, l)
+	swarm := shoal.Swarm{Group: l.group, Object: o}
+	last := known
+	for other, object := range d.names {
+		if other.group == l.group && object == o {
+			last = false
+		}
+	}
+	var file *store.File
+	if last {
+		file = d.files[swarm]
+		delete(d.files, swarm)
+	}
+	d.mu.Unlock()
+	if file != nil {
+		d.shelf.Withdraw(swarm, why)
+		d.tracker.Offer(swarm, 0)
+		_ = file.Close() // only ever read
+	}
+	return d.catalog.Delete(l.group, l.name)
+}
+
+// changed forgets a swarm whose file is no longer what was published. The peer server calls it, and watch.
+func (d *Daemon) changed(swarm shoal.Swarm, why error) {
+	d.mu.Lock()
+	var gone []label
+	for l, o := range d.names {
+		if l.group == swarm.Group && o == swarm.Object {
+			gone = append(gone, l)
+		}
+	}
+	d.mu.Unlock()
+	for _, l := range gone {
+		d.config.Log.Warn().Err(why).Str("name", string(l.name)).Msg("withdrawn; publish it again to serve what it is now")
+		if err := d.forget(l, why); err != nil {
+			d.config.Log.Error().Err(err).Msg("updating the catalog")
+		}
+	}
+}
+
+// watch looks now and then whether the files are still what was published.
+func (d *Daemon) watch(ctx context.Context) {
+	ticker := time.NewTicker(checkEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		d.mu.Lock()
+		files := make(map[shoal.Swarm]*store.File, len(d.files))
+		for swarm, f := range d.files {
+			files[swarm] = f
+		}
+		d.mu.Unlock()
+		for swarm, f := range files {
+			if err := f.Check(); errors.Is(err, shoal.Changed) {
+				d.changed(swarm, err)
+			}
+		}
+	}
+}
