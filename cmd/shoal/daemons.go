@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"shoal/client"
+	"shoal/server"
+)
+
+func newServer() *cobra.Command {
+	var c common
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Run a server: it knows who has what, and never carries pieces",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			transport, err := c.transport()
+			if err != nil {
+				return err
+			}
+			s, err := server.New(server.Config{Listen: listen, State: c.state, Transport: transport, Logger: c.logger(zerolog.InfoLevel)})
+			if err != nil {
+				return err
+			}
+			if c.json {
+				printJSON(map[string]any{"event": "listening", "address": s.Addr().String(), "realm": s.Realm().String()})
+			} else {
+				fmt.Printf("address  %s\nrealm    %s\n\nOn each machine that shares files, with an address of this one that it can reach:\n\n"+
+					"    shoal peer --server %s --pin %s\n", s.Addr(), s.Realm(), reachable(s.Addr().String()), s.Realm())
+			}
+			return s.Run(cmd.Context())
+		},
+	}
+	c.addLocal(cmd, "server")
+	cmd.Flags().StringVar(&listen, "listen", ":7400", "the address to listen on, HOST:PORT; port 0 for any free one")
+	return cmd
+}
+
+func newPeer() *cobra.Command {
+	var c common
+	var dir, listen string
+	cmd := &cobra.Command{
+		Use:   "peer",
+		Short: "Run a peer: it serves what is published from here and what was fetched",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := c.config(zerolog.InfoLevel)
+			if err != nil {
+				return err
+			}
+			config.Listen = listen
+			d, err := client.OpenDaemon(cmd.Context(), config, dir)
+			if err != nil {
+				return err
+			}
+			if c.json {
+				printJSON(map[string]any{"event": "serving", "address": d.Address(), "device": d.Device()})
+			} else {
+				fmt.Printf("address  %s\ndevice   %s\n", d.Address(), d.Device())
+			}
+			return d.Run(cmd.Context())
+		},
+	}
+	c.add(cmd)
+	cmd.Flags().StringVar(&dir, "dir", "", "the folder where files that are fetched go, unless get -o says otherwise")
+	cmd.Flags().StringVar(&listen, "listen", "", "the address for other peers, HOST:PORT; default: any free port")
+	return cmd
+}
+
+// printJSON prints one event.
+func printJSON(event any) {
+	_ = json.NewEncoder(os.Stdout).Encode(event) // a closed stdout has nobody to be told
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"shoal"
+	"shoal/client"
+)
+
+// atOnce is how many of several files are fetched at a time.
+const atOnce = 4
+
+type getFlags struct {
+	common
+	out     string
+	from    string
+	timeout time.Duration
+}
+
+func newGet() *cobra.Command {
+	var g getFlags
+	cmd := &cobra.Command{
+		Use:   "get NAME|FILEID...",
+		Short: "Fetch files, from all their sources at once",
+		Long: "Fetch files, from all their sources at once. What was left unfinished goes on where it ended. A file that is fetched\n" +
+			"is whole, verified and on disk when the command ends with 0; it is handed to the peer that runs with the same --state,\n" +
+			"which serves it on. Files go to the running peer's --dir if it has one, else to the current folder.",
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, targets []string) error { return g.run(cmd.Context(), targets) },
+	}
+	g.add(cmd)
+	cmd.Flags().StringVarP(&g.out, "output", "o", "", "the file or folder to write to; a folder for several files")
+	cmd.Flags().StringVar(&g.from, "from", "", "fetch from this device alone")
+	cmd.Flags().DurationVar(&g.timeout, "timeout", time.Minute, "give up when nothing has come for this long; 0 for never")
+	return cmd
+}
+
+func (g *getFlags) run(ctx context.Context, targets []string) error {
+	request := client.Get{Group: shoal.Public, Out: g.out, Timeout: g.timeout}
+	if g.from != "" {
+		from, err := shoal.ParseDeviceID(g.from)
+		if err != nil {
+			return fmt.Errorf("--from: %w", err)
+		}
+		request.From = &from
+	}
+	if len(targets) > 1 && g.out != "" {
+		if err := os.MkdirAll(g.out, 0o777); err != nil {
+			return shoal.Errorf(shoal.BadRequest, "several files need a folder to go to: %w", err)
+		}
+	}
+	config, err := g.config(zerolog.ErrorLevel)
+	if err != nil {
+		return err
+	}
+	daemon, err := client.FindDaemon(g.state)
+	if err != nil {
+		return err
+	}
+	if daemon != nil {
+		defer daemon.Close()
+		if request.Folder, err = daemon.Folder(ctx); err != nil {
+			return err
+		}
+	}
+	cl, err := client.Open(ctx, config, client.Serves, nil)
+	if cl != nil {
+		defer cl.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return g.getAll(ctx, cl, daemon, request, targets)
+}
+
+// getAll fetches all targets, some at a time; one that fails does not keep the others from it.
+func (g *getFlags) getAll(ctx context.Context, cl *client.Client, daemon *client.Control, request client.Get, targets []string) error {
+	show := newShow(g.json, len(targets))
+	failures := make([]error, len(targets))
+	slots := make(chan struct{}, atOnce)
+	var running sync.WaitGroup
+	for i, target := range targets {
+		running.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			failures[i] = getOne(ctx, cl, daemon, request, target, show)
+		})
+	}
+	running.Wait()
+	show.end()
+	var failed []error
+	for i, err := range failures {
+		if err == nil {
+			continue
+		}
+		failed = append(failed, err)
+		reportFailure(g.json, targets[i], err)
+	}
+	return joinFailures(failed)
+}
+
+func getOne(ctx context.Context, cl *client.Client, daemon *client.Control, request client.Get, target string, show *show) error {
+	item := show.add(target)
+	defer item.end()
+	request.Target = target
+	request.Found = item.found
+	request.Report = item.report
+	got, err := cl.Get(ctx, request)
+	if err != nil {
+		return err
+	}
+	defer got.File.Close()
+	served := false
+	if daemon != nil {
+		// The file is here, whole and safe: that nobody serves it on is no reason to fail.
+		if err := daemon.HandOver(ctx, request.Group, got.Name, got.File); err != nil {
+			fmt.Fprintf(os.Stderr, "shoal: %s is not served on: %v\n", printable(got.File.Path()), err)
+		} else {
+			served = true
+		}
+	}
+	item.done(got, served)
+	return nil
+}
+
+// reachable is an address to show to others: where a server listens on every address, its host stands for this machine's.
+func reachable(address string) string {
+	for _, every := range []string{"[::]:", "0.0.0.0:"} {
+		if port, ok := strings.CutPrefix(address, every); ok {
+			return "HOST:" + port
+		}
+	}
+	return address
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"shoal"
+	"shoal/client"
+	"shoal/client/store"
+)
+
+func newPublish() *cobra.Command {
+	var c common
+	cmd := &cobra.Command{
+		Use:   "publish FILE...",
+		Short: "Publish files: by the running peer, or in the foreground",
+		Long: "Publish files under their names. The peer that runs with the same --state serves them from where they are;\n" +
+			"without one, this command serves them itself until it is interrupted.",
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			daemon, err := client.FindDaemon(c.state)
+			if err != nil {
+				return err
+			}
+			if daemon != nil {
+				defer daemon.Close()
+				return publishAll(files, c.json, func(name shoal.Name, path string, hashed func(int64)) (shoal.Object, error) {
+					return daemon.Publish(cmd.Context(), shoal.Public, name, path, hashed)
+				})
+			}
+			return publishHere(cmd.Context(), &c, files)
+		},
+	}
+	c.add(cmd)
+	return cmd
+}
+
+// publishHere serves the files from this process.
+func publishHere(ctx context.Context, c *common, files []string) error {
+	config, err := c.config(zerolog.WarnLevel)
+	if err != nil {
+		return err
+	}
+	cl, err := client.Open(ctx, config, client.Serves, nil)
+	if cl != nil {
+		defer cl.Close()
+	}
+	if err != nil {
+		return err
+	}
+	served := 0
+	err = publishAll(files, c.json, func(name shoal.Name, path string, hashed func(int64)) (shoal.Object, error) {
+		file, err := store.Hash(ctx, path, addUp(hashed))
+		if err != nil {
+			return shoal.Object{}, err
+		}
+		if err := cl.Publish(ctx, shoal.Public, name, file); err != nil {
+			_ = file.Close() // only ever read
+			return shoal.Object{}, err
+		}
+		served++
+		return file.Object(), nil
+	})
+	if served == 0 || ctx.Err() != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "no peer runs with this --state, so the files are served from here, until this command is interrupted (Ctrl-C)")
+	<-ctx.Done()
+	return err
+}
+
+// publishAll publishes each file and says how that went; one that fails does not keep the others from it.
+func publishAll(files []string, asJSON bool, publish func(name shoal.Name, path string, hashed func(int64)) (shoal.Object, error)) error {
+	var failures []error
+	for _, file := range files {
+		o, name, err := publishOne(file, publish)
+		switch {
+		case err != nil:
+			failures = append(failures, err)
+			reportFailure(asJSON, file, err)
+		case asJSON:
+			printJSON(map[string]any{"event": "published", "name": name, "file": o.ID, "size": o.Size})
+		default:
+			fmt.Printf("%s  %s\n", o.ID, printable(string(name)))
+		}
+	}
+	return joinFailures(failures)
+}
+
+func publishOne(file string, publish func(shoal.Name, string, func(int64)) (shoal.Object, error)) (shoal.Object, shoal.Name, error) {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return shoal.Object{}, "", fmt.Errorf("finding %s: %w", file, err)
+	}
+	name, err := shoal.ParseName(filepath.Base(path))
+	if err != nil {
+		return shoal.Object{}, "", err
+	}
+	var size int64
+	if info, err := os.Stat(path); err == nil {
+		size = info.Size()
+	}
+	bar := newBar("hashing "+printable(string(name)), size)
+	o, err := publish(name, path, bar.set)
+	bar.end()
+	return o, name, err
+}
+
+func newUnpublish() *cobra.Command {
+	var c common
+	cmd := &cobra.Command{
+		Use:   "unpublish NAME...",
+		Short: "Take names away; the files themselves stay where they are",
+		Args:  args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			unpublish, end, err := unpublisher(cmd.Context(), &c)
+			if err != nil {
+				return err
+			}
+			defer end()
+			var failures []error
+			for _, given := range names {
+				name, err := shoal.ParseName(given)
+				if err == nil {
+					err = unpublish(cmd.Context(), shoal.Public, name)
+				}
+				if err != nil {
+					failures = append(failures, err)
+					reportFailure(c.json, given, err)
+				}
+			}
+			return joinFailures(failures)
+		},
+	}
+	c.add(cmd)
+	return cmd
+}
+
+// unpublisher is the running peer's way to take a name away, or this process's own.
+func unpublisher(ctx context.Context, c *common) (do func(context.Context, shoal.Group, shoal.Name) error, end func(), err error) {
+	daemon, err := client.FindDaemon(c.state)
+	if err != nil {
+		return nil, nil, err
+	}
+	if daemon != nil {
+		return daemon.Unpublish, daemon.Close, nil
+	}
+	cl, err := c.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cl.Unpublish, cl.Close, nil
+}
+
+// open connects a command that only asks.
+func (c *common) open(ctx context.Context) (*client.Client, error) {
+	config, err := c.config(zerolog.ErrorLevel)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := client.Open(ctx, config, client.Silent, nil)
+	if err != nil && cl != nil {
+		cl.Close()
+	}
+	return cl, err
+}
+
+// reportFailure says at once what failed with one file of several.
+func reportFailure(asJSON bool, what string, err error) {
+	if asJSON {
+		printJSON(map[string]any{"event": "error", "name": what, "code": shoal.CodeOf(err).Error(), "text": err.Error()})
+	}
+	fmt.Fprintf(os.Stderr, "shoal: %s: %v\n", printable(what), err)
+}

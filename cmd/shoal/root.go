@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"shoal"
+	"shoal/client"
+	"shoal/identity"
+	"shoal/native"
+	"shoal/wire"
+)
+
+// common are the flags that every client command has. Each can be given in the environment instead.
+type common struct {
+	server    string
+	state     string
+	pin       string
+	plaintext string
+	verbose   bool
+	json      bool
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "shoal",
+		Short: "Move big files among the machines of a group, each piece from whoever has it",
+		Long: "Shoal moves big files among the machines of a group: every member that has a file, or a part of it, serves it,\n" +
+			"a download draws on all of them at once, and every piece is verified before it is written.",
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return native.Check() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newList(), newGet(), newSum(), newVersion())
+	return root
+}
+
+// add gives cmd the common flags.
+func (c *common) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.server, "server", os.Getenv("SHOAL_SERVER"), "the server's HOST:PORT; default: the one known here (SHOAL_SERVER)")
+	f.StringVar(&c.pin, "pin", os.Getenv("SHOAL_PIN"), "the realm fingerprint that the server printed, for the first contact (SHOAL_PIN)")
+	c.addLocal(cmd, "client")
+}
+
+// addLocal gives cmd the flags that the server has too.
+func (c *common) addLocal(cmd *cobra.Command, role string) {
+	f := cmd.Flags()
+	f.StringVar(&c.state, "state", stateFolder(role), "the folder for keys and what is remembered (SHOAL_STATE)")
+	f.StringVar(&c.plaintext, "plaintext", os.Getenv("SHOAL_PLAINTEXT"), "no encryption, loopback only; \"any\" for every wire you trust (SHOAL_PLAINTEXT)")
+	f.Lookup("plaintext").NoOptDefVal = "loopback"
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens, to stderr")
+	f.BoolVar(&c.json, "json", false, "one JSON object a line, to stdout")
+}
+
+// stateFolder is the default for --state: from the environment, or the user's data folder (XDG Base Directory).
+func stateFolder(role string) string {
+	if state := os.Getenv("SHOAL_STATE"); state != "" {
+		return state
+	}
+	base := os.Getenv("XDG_DATA_HOME")
+	if home, err := os.UserHomeDir(); base == "" && err == nil {
+		base = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(base, "shoal", role)
+}
+
+func (c *common) transport() (identity.Transport, error) {
+	switch c.plaintext {
+	case "", "0", "false":
+		return identity.Transport{Security: wire.TLS}, nil
+	case "loopback", "1", "true":
+		return identity.Transport{Security: wire.Plaintext}, nil
+	case "any":
+		return identity.Transport{Security: wire.Plaintext, AnyAddress: true}, nil
+	}
+	return identity.Transport{}, shoal.Errorf(shoal.BadRequest, "--plaintext is given alone, or as --plaintext=any, not %q", c.plaintext)
+}
+
+// config is what the flags say.
+func (c *common) config(level zerolog.Level) (client.Config, error) {
+	config := client.Config{Server: c.server, State: c.state, Log: c.logger(level)}
+	var err error
+	if config.Transport, err = c.transport(); err != nil {
+		return config, err
+	}
+	if c.pin != "" {
+		realm, err := shoal.ParseRealmKey(strings.TrimSpace(c.pin))
+		if err != nil {
+			return config, fmt.Errorf("--pin: %w", err)
+		}
+		config.Pin = &realm
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())) {
+		config.Confirm = confirm
+	}
+	return config, nil
+}
+
+func (c *common) logger(level zerolog.Level) zerolog.Logger {
+	if c.verbose {
+		level = zerolog.DebugLevel
+	}
+	return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(os.Stderr.Fd()))}).
+		Level(level).With().Timestamp().Logger()
+}
+
+// confirm asks at the first contact with a server whether its realm is the right one.
+func confirm(server string, realm shoal.RealmKey) error {
+	fmt.Fprintf(os.Stderr, "This is the first contact with the server at %s. Its realm fingerprint is\n\n    %s\n\n"+
+		"Compare it with what the server printed when it was started, and type or paste that to go on: ", server, realm)
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil {
+		return shoal.Errorf(shoal.Canceled, "nothing was typed; the server is not trusted")
+	}
+	if typed, err := shoal.ParseRealmKey(strings.TrimSpace(line)); err != nil || typed != realm {
+		return shoal.Errorf(shoal.Untrusted, "that is not the fingerprint which the server at %s shows; it is not trusted", server)
+	}
+	return nil
+}
+
+// args makes cobra's argument errors errors of usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := check(cmd, given); err != nil {
+			return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// joinFailures makes one error of those of several files: the first one's code decides.
+func joinFailures(failures []error) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	return saidError{errors.Join(failures...)}
+}
