@@ -226,17 +226,17 @@ func printable(s string) string {
 	}, s)
 }
 
+// cutText makes s a text that the protocol can carry: UTF-8, and not too long. Errors may quote any bytes.
 func cutText(s string) string {
-	for len(s) > maxText || !utf8.ValidString(s) {
-		if len(s) <= maxText {
-			return "(unprintable)"
-		}
-		s = s[:maxText]
-		for len(s) > 0 && !utf8.ValidString(s) {
-			s = s[:len(s)-1]
-		}
+	s = strings.ToValidUTF8(s, string(unicode.ReplacementChar))
+	if len(s) <= maxText {
+		return s
 	}
-	return s
+	end := maxText
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }
 
 // remoteError makes a stranger's error one of ours, without what a terminal would obey.
