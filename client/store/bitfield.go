@@ -1,7 +1,5 @@
 package store
 
-import "math/bits"
-
 // bitfield is a set of pieces as the protocol has it: bit 7 of byte 0 is piece 0, the spare bits are 0.
 type bitfield []byte
 
@@ -10,14 +8,6 @@ func newBitfield(pieces int) bitfield { return make(bitfield, (pieces+7)/8) }
 func (b bitfield) has(i int) bool { return b[i/8]&(0x80>>(i%8)) != 0 }
 
 func (b bitfield) set(i int) { b[i/8] |= 0x80 >> (i % 8) }
-
-func (b bitfield) count() int {
-	n := 0
-	for _, v := range b {
-		n += bits.OnesCount8(v)
-	}
-	return n
-}
 
 // fits reports whether b is a set of pieces of an object with so many: of the right length, the spare bits 0.
 func (b bitfield) fits(pieces int) bool {

@@ -7,8 +7,9 @@ import (
 )
 
 // Content is what can be served: a published file, or the verified pieces of a download. All methods may be called
-// concurrently, also with Close: an operation in progress then ends on the right file, and later ones fail with
-// os.ErrClosed. The file stays open for as long as a function runs in the Control of SyscallConn.
+// concurrently, also with Close: an operation in progress then ends on the right file, and later ones fail, with
+// os.ErrClosed (Control of SyscallConn: with an error of its own). The file stays open for as long as a function runs in
+// Control.
 type Content interface {
 	// Object is what this is, or will be when it is whole.
 	Object() shoal.Object

@@ -31,7 +31,8 @@ func diskError(err error, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// onDescriptor runs op on f's descriptor, which stays open meanwhile, again for as long as signals interrupt it.
+// onDescriptor runs op on f's descriptor, which stays open meanwhile, again for as long as signals interrupt it. The
+// error is os.ErrClosed when f is closed.
 func onDescriptor(f *os.File, op func(fd int) error) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -41,8 +42,8 @@ func onDescriptor(f *os.File, op func(fd int) error) error {
 	err = raw.Control(func(fd uintptr) {
 		opErr = uninterrupted(func() error { return op(int(fd)) })
 	})
-	if err != nil {
-		return err
+	if err != nil { // which has no name outside of the standard library
+		return os.ErrClosed
 	}
 	return opErr
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"shoal"
 )
 
 // folder is the destination of a download. All names are single path elements, and nothing outside can be reached.
@@ -19,6 +21,9 @@ func openFolder(path string) (*folder, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, diskError(err, "finding the folder %s", path)
+	}
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return nil, shoal.Errorf(shoal.NotFound, "%s is not a folder that could be downloaded to", path)
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {

@@ -34,11 +34,15 @@ func random(n int64, seed uint64) []byte {
 // describe returns the object that data is, with its manifest.
 func describe(t testing.TB, data []byte) (shoal.Object, *shoal.Manifest) {
 	t.Helper()
-	o, m, err := shoal.HashFile(context.Background(), bytes.NewReader(data), int64(len(data)), nil)
+	o, m, err := hashBytes(data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o, m
+}
+
+func hashBytes(data []byte) (shoal.Object, *shoal.Manifest, error) {
+	return shoal.HashFile(context.Background(), bytes.NewReader(data), int64(len(data)), nil)
 }
 
 func piece(o shoal.Object, data []byte, i int) []byte {
