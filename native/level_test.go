@@ -12,7 +12,7 @@ import (
 func startWith(t *testing.T, value string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), printVariable+"=level", levelVariable+"="+value)
+	cmd.Env = append(os.Environ(), printVariable+"=level", levelVariable+"="+value, "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -6,37 +6,14 @@
 #define EXPAND(f, groups) JOIN(f, groups)
 #define NAME(f) EXPAND(f, GROUPS)
 
-/* The groups' instructions alternate: while one waits for its last result, the others go on. */
 #define EACH_GROUP _Pragma("GCC unroll 2") for (int g = 0; g < GROUPS; g++)
 
-/* The quarter round on elements a, b, c, d of the states, with message words x and y. */
-ALWAYS_INLINE void NAME(quarter_round)(vec v[GROUPS][16], vec m[GROUPS][16], int a, int b, int c, int d, int x, int y) {
-    EACH_GROUP v[g][a] = vec_add(v[g][a], m[g][x]);
-    EACH_GROUP v[g][a] = vec_add(v[g][a], v[g][b]);
-    EACH_GROUP v[g][d] = vec_ror16(vec_xor(v[g][d], v[g][a]));
-    EACH_GROUP v[g][c] = vec_add(v[g][c], v[g][d]);
-    EACH_GROUP v[g][b] = vec_ror12(vec_xor(v[g][b], v[g][c]));
-    EACH_GROUP v[g][a] = vec_add(v[g][a], m[g][y]);
-    EACH_GROUP v[g][a] = vec_add(v[g][a], v[g][b]);
-    EACH_GROUP v[g][d] = vec_ror8(vec_xor(v[g][d], v[g][a]));
-    EACH_GROUP v[g][c] = vec_add(v[g][c], v[g][d]);
-    EACH_GROUP v[g][b] = vec_ror7(vec_xor(v[g][b], v[g][c]));
-    EACH_GROUP vec_park(v[g][c]);
-}
-
+/* Between columns and diagonals the groups take turns: the processor works on one while the other waits for results. */
 ALWAYS_INLINE void NAME(rounds)(vec v[GROUPS][16], vec m[GROUPS][16]) {
 #pragma GCC unroll 7
     for (int r = 0; r < 7; r++) {
-        const uint8_t *s = b3_schedule[r];
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) { /* columns */
-            NAME(quarter_round)(v, m, i, 4 + i, 8 + i, 12 + i, s[2 * i], s[2 * i + 1]);
-        }
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) { /* diagonals */
-            int b = 4 + (i + 1) % 4, c = 8 + (i + 2) % 4, d = 12 + (i + 3) % 4;
-            NAME(quarter_round)(v, m, i, b, c, d, s[8 + 2 * i], s[9 + 2 * i]);
-        }
+        EACH_GROUP mix_columns(v[g], m[g], b3_schedule[r]);
+        EACH_GROUP mix_diagonals(v[g], m[g], b3_schedule[r] + 8);
     }
 }
 

@@ -28,6 +28,36 @@
 
 static const uint32_t iv[8] = {B3_IV};
 
+/* The quarter round on elements a, b, c, d of the states, with message words x and y. */
+ALWAYS_INLINE void quarter_round(vec v[16], const vec m[16], int a, int b, int c, int d, int x, int y) {
+    v[a] = vec_add(v[a], m[x]);
+    v[a] = vec_add(v[a], v[b]);
+    v[d] = vec_ror16(vec_xor(v[d], v[a]));
+    v[c] = vec_add(v[c], v[d]);
+    v[b] = vec_ror12(vec_xor(v[b], v[c]));
+    v[a] = vec_add(v[a], m[y]);
+    v[a] = vec_add(v[a], v[b]);
+    v[d] = vec_ror8(vec_xor(v[d], v[a]));
+    v[c] = vec_add(v[c], v[d]);
+    v[b] = vec_ror7(vec_xor(v[b], v[c]));
+    vec_park(v[c]);
+}
+
+ALWAYS_INLINE void mix_columns(vec v[16], const vec m[16], const uint8_t *words) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        quarter_round(v, m, i, 4 + i, 8 + i, 12 + i, words[2 * i], words[2 * i + 1]);
+    }
+}
+
+ALWAYS_INLINE void mix_diagonals(vec v[16], const vec m[16], const uint8_t *words) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        int b = 4 + (i + 1) % 4, c = 8 + (i + 2) % 4, d = 12 + (i + 3) % 4;
+        quarter_round(v, m, i, b, c, d, words[2 * i], words[2 * i + 1]);
+    }
+}
+
 #define GROUPS 1
 #include "groups.h"
 #undef GROUPS
