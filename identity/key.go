@@ -7,12 +7,14 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"shoal"
 	"shoal/wire"
@@ -50,8 +52,26 @@ func (k *Key) sign(message []byte) (s wire.Signature) {
 	return s
 }
 
+// verify reports whether the holder of key signed message.
 func verify(key [32]byte, message []byte, s wire.Signature) bool {
-	return ed25519.Verify(key[:], message, s[:])
+	return !weak(key) && ed25519.Verify(key[:], message, s[:])
+}
+
+// smallOrder are the encodings of the curve's points of small order, but for the sign bit. A key that is one of them
+// has no secret: anybody can sign for it, and what RFC 8032 demands of a verifier does not catch that.
+var smallOrder = [...]string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+}
+
+func weak(key [32]byte) bool {
+	key[31] &= 0x7f
+	return slices.Contains(smallOrder[:], hex.EncodeToString(key[:]))
 }
 
 // LoadKey reads the key in the file at path, and makes one there first (mode 0600) if there is none. Several processes

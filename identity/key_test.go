@@ -3,9 +3,11 @@ package identity
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"testing"
 
 	"shoal"
+	"shoal/wire"
 )
 
 func TestKeyIsKept(t *testing.T) {
@@ -107,5 +110,41 @@ func TestKeyRefused(t *testing.T) {
 	}
 	if _, err := LoadKey(filepath.Join(dir, "no", "such", "folder")); err == nil {
 		t.Error("a key was made in a folder that is not there")
+	}
+}
+
+// For keys of small order anybody can make signatures that crypto/ed25519 accepts: they must not count.
+func TestWeakKeys(t *testing.T) {
+	for _, text := range smallOrder {
+		raw, err := hex.DecodeString(text)
+		must(t, err)
+		key := [32]byte(raw)
+		forged := 0
+		for i := range 12 {
+			message := []byte{byte(i)}
+			for _, first := range smallOrder { // the point R, beside the scalar 0
+				r, _ := hex.DecodeString(first)
+				for _, sign := range []byte{0, 0x80} {
+					s := wire.Signature(append(bytes.Clone(r), make([]byte, 32)...))
+					s[31] |= sign
+					if ed25519.Verify(key[:], message, s[:]) {
+						forged++
+					}
+					if verify(key, message, s) {
+						t.Fatalf("a signature for %s that anybody can make is accepted", text)
+					}
+				}
+			}
+		}
+		if forged == 0 {
+			t.Errorf("%s can not be forged for: is it of small order?", text)
+		}
+		key[31] |= 0x80
+		if !weak(key) {
+			t.Errorf("%s with the sign bit is accepted", text)
+		}
+	}
+	if weak(NewKey().Public()) {
+		t.Error("a fresh key is weak")
 	}
 }
