@@ -23,8 +23,12 @@ import (
 	"shoal/native"
 )
 
-// bufferSize is the number of bytes that is hashed in one call.
-const bufferSize = 1 << 20
+// Sizes in bytes: of what is hashed in one call, and of the piece that most files have, of which each core's cache holds
+// one, so that two threads share nothing.
+const (
+	bufferSize = 1 << 20
+	pieceSize  = 256 << 10
+)
 
 // Names of contenders other than levels and standard hashes.
 const (
@@ -32,6 +36,7 @@ const (
 	softSHA256   = "SHA-256 soft"
 	b3sumName    = "b3sum"
 	publishName  = "publish"
+	piecesName   = "256 KiB pieces"
 	hash64K      = "64 KiB calls"
 	callName     = "empty calls"
 )
@@ -45,7 +50,7 @@ type contender struct {
 
 func (c contender) key() key { return key{c.name, c.threads} }
 
-// contenders returns those that hash buffers in this process: on one thread, on two, and on all.
+// contenders returns those that hash buffers in this process: on one thread and on all.
 func contenders() []contender {
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	type named struct {
@@ -67,30 +72,31 @@ func contenders() []contender {
 	all := runtime.GOMAXPROCS(0)
 	var list []contender
 	for _, h := range hashes {
-		list = append(list, buffers(h.name, 1, h.hash))
-		if h.name == native.Level() && all != 2 {
-			list = append(list, buffers(h.name, 2, h.hash))
-		}
+		list = append(list, buffers(h.name, 1, bufferSize, h.hash))
 		if all > 1 {
-			list = append(list, buffers(h.name, all, h.hash))
+			list = append(list, buffers(h.name, all, bufferSize, h.hash))
 		}
 	}
-	list = append(list, oneThread(buffers(lukechampine, 1, func(p []byte) { blake3.Sum256(p) })))
+	if all > 1 {
+		piece := func(p []byte) { native.ChainingValue(p, 0) }
+		list = append(list, buffers(piecesName, 1, pieceSize, piece), buffers(piecesName, 2, pieceSize, piece))
+	}
+	list = append(list, oneThread(buffers(lukechampine, 1, bufferSize, func(p []byte) { blake3.Sum256(p) })))
 	return append(list, calls()...)
 }
 
-// buffers returns a contender that hashes bufferSize bytes again and again, on each thread its own.
-func buffers(name string, threads int, hash func([]byte)) contender {
+// buffers returns a contender that hashes the same size bytes again and again, on each thread its own.
+func buffers(name string, threads, size int, hash func([]byte)) contender {
 	data := make([][]byte, threads)
 	for i := range data {
-		data[i] = make([]byte, bufferSize)
+		data[i] = make([]byte, size)
 		_, _ = rand.Read(data[i])
 	}
 	return contender{name, threads, func(_ context.Context, d time.Duration) (float64, error) {
 		rates := make([]float64, threads)
 		var wg sync.WaitGroup
 		for i := range threads {
-			wg.Go(func() { rates[i] = repeat(d, bufferSize, func() { hash(data[i]) }) })
+			wg.Go(func() { rates[i] = repeat(d, size, func() { hash(data[i]) }) })
 		}
 		wg.Wait()
 		sum := 0.0
@@ -147,7 +153,7 @@ func calls() []contender {
 
 // PrintSHA256 measures SHA-256 as this process has it and prints the rate in GB/s.
 func PrintSHA256(w io.Writer) error {
-	c := buffers("SHA-256", 1, func(p []byte) { sha256.Sum256(p) })
+	c := buffers("SHA-256", 1, bufferSize, func(p []byte) { sha256.Sum256(p) })
 	rate, err := c.run(context.Background(), 30*time.Millisecond)
 	if err != nil {
 		return err

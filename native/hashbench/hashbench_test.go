@@ -61,7 +61,7 @@ func TestRunMeasuresEveryLevel(t *testing.T) {
 	if err := r.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range append(native.Levels(), "std-best", "std-sha256-soft", "two-threads") {
+	for _, word := range append(native.Levels(), "std-best", "std-sha256-soft", "go-twin") {
 		if !strings.Contains(out.String(), word) {
 			t.Errorf("the table does not mention %s:\n%s", word, out.String())
 		}
