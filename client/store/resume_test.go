@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,6 +248,61 @@ func TestCheckpointAfterASecond(t *testing.T) {
 			t.Errorf("listed %x", got)
 		}
 	})
+}
+
+// Enough new bytes are a reason too, without any time passing.
+func TestCheckpointBySize(t *testing.T) {
+	data, dir := make([]byte, checkpointBytes+pieceLength), t.TempDir()
+	o, m := describe(t, data)
+	synctest.Test(t, func(t *testing.T) {
+		p, err := OpenPart(dir, "final", o, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		last := o.Pieces() - 1
+		mustWrite(t, p, data, p.Missing()[:last-1]...)
+		synctest.Wait()
+		if got := p.readSidecar(); got != nil {
+			t.Errorf("too early, %x is listed", got)
+		}
+		mustWrite(t, p, data, last-1)
+		synctest.Wait()
+		if got := p.readSidecar(); got == nil || !got.has(last-1) || got.has(last) {
+			t.Errorf("%x is listed", got)
+		}
+	})
+}
+
+// Close may come while pieces are written: what was written is held later.
+func TestCloseWhileWriting(t *testing.T) {
+	data, dir := random(16*pieceLength, 33), t.TempDir()
+	o, m := describe(t, data)
+	p := openPart(t, dir, "final", o, m)
+	begun := make(chan struct{}, o.Pieces())
+	written := make([]bool, o.Pieces())
+	var writers sync.WaitGroup
+	for i := range o.Pieces() {
+		writers.Go(func() {
+			begun <- struct{}{}
+			err := p.WritePiece(i, piece(o, data, i))
+			written[i] = err == nil
+			if err != nil && !errors.Is(err, shoal.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	for range 4 {
+		<-begun
+	}
+	closeNow(t, p)
+	writers.Wait()
+	p = openPart(t, dir, "final", o, m)
+	for i, done := range written {
+		if done && !p.Has(i) {
+			t.Errorf("piece %d is lost", i)
+		}
+	}
 }
 
 // After the disk failed to take what was written, nothing pretends that it did.
