@@ -18,7 +18,7 @@ build: native ## build bin/shoal
 	go build -tags native -o bin/shoal ./cmd/shoal
 
 run: build ## see it work: a server and four peers here, a file fetched from all four (FILE=… for one of yours)
-	@scripts/demo.sh $(if $(FILE),"$(FILE)")
+	@scripts/demo.sh "$$FILE"
 
 test: setup-test lint build test-native test-go test-nocgo ## run everything that proves it: lint, C and Go tests, the real binary
 

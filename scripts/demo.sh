@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Shows the whole path on this machine: a server and four peers on loopback, one file fetched from all four at once.
+# Nothing is left behind: the processes end and the copies are removed, also after Ctrl-C.
+# Usage: scripts/demo.sh [FILE]    without FILE, the Go toolchain packed into an archive of over 200 MB
+set -euo pipefail
+
+shoal=$(dirname "${BASH_SOURCE[0]}")/../bin/shoal
+shoal=$(realpath "$shoal") || { echo "demo: no bin/shoal; run 'make build' first" >&2; exit 1; }
+least=$((200 * 1000 * 1000)) # bytes of a file that is made here
+peers=4
+work='' pids=()
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+[[ -t 1 && -z ${NO_COLOR:-} ]] || say() { printf '\n%s\n' "$*"; }
+
+fail() {
+    echo "demo: $*" >&2
+    exit 1
+}
+
+clean_up() {
+    trap '' INT TERM HUP
+    if ((${#pids[@]} > 0)); then
+        kill "${pids[@]}" 2>/dev/null || true
+        wait "${pids[@]}" 2>/dev/null || true
+    fi
+    [[ -z $work ]] || rm -rf "$work"
+}
+
+# event NAME FIELD: waits for the first event of the daemon NAME and prints one of its fields.
+event() {
+    local log=$work/$1.out pid=${pids[-1]} tries
+    for ((tries = 0; tries < 200; tries++)); do
+        if [[ -s $log ]]; then
+            sed -n "1s/.*\"$2\":\"\\([^\"]*\\)\".*/\\1/p" "$log"
+            return
+        fi
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    cat "$work/$1.err" >&2
+    fail "the $1 did not start (above: what it said)"
+}
+
+# daemon NAME ARGUMENT...: starts a daemon with a state and logs of its own.
+daemon() {
+    local name=$1
+    shift
+    "$shoal" "$@" --json --state "$work/$name" --listen 127.0.0.1:0 >"$work/$name.out" 2>"$work/$name.err" </dev/null &
+    pids+=($!)
+}
+
+# quietly COMMAND...: shows what a command wrote only when it fails.
+quietly() {
+    "$@" >"$work/step.log" 2>&1 || {
+        cat "$work/step.log" >&2
+        fail "that went wrong (above: why)"
+    }
+}
+
+# require_space BYTES: refuses to fill the disk.
+require_space() {
+    local free
+    free=$(df --output=avail -B1 "$work" | tail -n 1)
+    ((free > $1 + 100000000)) ||
+        fail "$work has $((free / 1000000)) MB free, $((($1 + 100000000) / 1000000)) are needed: set TMPDIR to a larger folder"
+}
+
+# file_id FILE: a line begins with a backslash when the name in it had to be escaped.
+file_id() {
+    local line
+    line=$("$shoal" sum -- "$1")
+    line=${line#\\}
+    echo "${line%% *}"
+}
+
+# make_file PATH: packs the Go toolchain, and while that is too small, more that every Linux machine has.
+make_file() {
+    local folder members=()
+    for folder in "$(go env GOROOT)" /usr/lib /usr/share; do
+        members+=("${folder#/}")
+        quietly tar -C / --sort=name --mtime=@0 --owner=0 --group=0 --ignore-failed-read -cf "$1" "${members[@]}"
+        (($(stat -c %s "$1") < least)) || return 0
+    done
+    fail "$1 has less than 200 MB; give a file: make run FILE=…"
+}
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/shoal-demo.XXXXXX")
+
+if (($# > 0)) && [[ -n $1 ]]; then
+    file=$1
+    [[ -f $file && -r $file ]] || fail "$file is not a file that can be read"
+else
+    say "Packing the Go toolchain into one large file"
+    file=$work/go-toolchain.tar
+    require_space $((2 * least))
+    make_file "$file"
+fi
+file=$(realpath -- "$file")
+name=$(basename -- "$file")
+size=$(stat -c %s -- "$file")
+require_space $((peers * size))
+
+say "Starting a server and $peers peers on loopback"
+daemon server server
+address=$(event server address)
+pin=$(event server realm)
+echo "server  $address  realm $pin"
+export SHOAL_SERVER=$address SHOAL_PIN=$pin
+for ((i = 1; i <= peers; i++)); do
+    mkdir "$work/files$i"
+    daemon "peer$i" peer --dir "$work/files$i"
+    peer=$(event "peer$i" address)
+    echo "peer $i  $peer"
+done
+
+say "Peer 1 publishes $name ($((size / 1000000)) MB); the others fetch it, and serve it from then on"
+quietly "$shoal" publish --state "$work/peer1" -- "$file"
+for ((i = 2; i <= peers; i++)); do
+    quietly "$shoal" get --state "$work/peer$i" -o "$work/files$i/$name" -- "$name"
+    echo "peer $i has it"
+done
+"$shoal" ls --state "$work/fetcher"
+
+say "Fetching it from all $peers at once, encrypted, each piece verified"
+begin=$(date +%s%N)
+"$shoal" get --state "$work/fetcher" -o "$work/fetched" -- "$name"
+millis=$((($(date +%s%N) - begin) / 1000000 + 1))
+
+cmp -- "$file" "$work/fetched" || fail "what was fetched differs from $file"
+want=$(file_id "$file")
+got=$(file_id "$work/fetched")
+[[ $want == "$got" ]] || fail "the FileIDs differ: $want published, $got fetched"
+say "Equal, byte for byte: FileID $got"
+echo "$((size / 1000000)) MB in $((millis / 1000)).$(printf %03d $((millis % 1000))) s, from the command to its exit: $((size / 1000 / millis)) MB/s"
+
+cat <<END
+
+Everything started here ends now. To share files among machines, in terminals of their own:
+
+    bin/shoal server                                        # prints its address and realm fingerprint
+    bin/shoal peer --server HOST:7400 --pin FINGERPRINT --dir DIR   # on each machine
+    bin/shoal publish FILE...                               # where a file is
+    bin/shoal ls                                            # anywhere: what there is
+    bin/shoal get NAME                                      # and have it
+
+Or see this with a file of yours: make run FILE=/path/to/one
+END
