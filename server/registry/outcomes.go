@@ -49,10 +49,11 @@ type outcomes struct {
 	devices map[shoal.DeviceID]*device
 	gone    *list.List // of devices without a session but with outcomes, in the order in which they left
 	stored  int        // outcomes of those in gone
+	limit   int        // of stored
 }
 
-func newOutcomes() outcomes {
-	return outcomes{maphash.MakeSeed(), make(map[shoal.DeviceID]*device), list.New(), 0}
+func newOutcomes(limit int) outcomes {
+	return outcomes{seed: maphash.MakeSeed(), devices: make(map[shoal.DeviceID]*device), gone: list.New(), limit: limit}
 }
 
 // connect notes that a session of a device has begun.
@@ -82,7 +83,7 @@ func (o *outcomes) disconnect(id shoal.DeviceID) {
 	}
 	d.gone = o.gone.PushBack(d)
 	o.stored += len(d.outcomes)
-	for o.stored > keptGone {
+	for o.stored > o.limit {
 		first := o.gone.Remove(o.gone.Front()).(*device)
 		o.stored -= len(first.outcomes)
 		delete(o.devices, first.id)

@@ -18,6 +18,7 @@ type Registry struct {
 	groups   map[shoal.Group]*group
 	revision uint64 // counts the changes
 	outcomes outcomes
+	maxNames int // of a group; constant
 }
 
 // group is the names of one group, with the indexes that its queries need.
@@ -33,7 +34,8 @@ func New() *Registry {
 		groups: map[shoal.Group]*group{
 			shoal.Public: {objects: make(map[shoal.Name]shoal.Object), byFile: make(map[shoal.FileID]*names)},
 		},
-		outcomes: newOutcomes(),
+		outcomes: newOutcomes(keptGone),
+		maxNames: MaxNames,
 	}
 }
 
@@ -65,7 +67,7 @@ func (r *Registry) Publish(device shoal.DeviceID, m *wire.Publish) (revision uin
 			return 0, stands
 		case taken:
 			return shoal.NameTaken, stands
-		case len(g.objects) >= MaxNames:
+		case len(g.objects) >= r.maxNames:
 			return shoal.Limit, stands
 		}
 		g.insert(m.Name, m.Content)
@@ -108,11 +110,11 @@ func (r *Registry) mutate(id shoal.DeviceID, sequence uint64, m mutation, do fun
 		out = outcome{sequence: sequence, revision: r.revision, code: code, stands: stands}
 		r.outcomes.store(id, m, out)
 	}
-	return out.revision, out.err(m)
+	return out.revision, r.explain(out, m)
 }
 
-// err is the error that an outcome stands for.
-func (o outcome) err(m mutation) error {
+// explain is the error that an outcome stands for.
+func (r *Registry) explain(o outcome, m mutation) error {
 	switch o.code {
 	case 0:
 		return nil
@@ -120,7 +122,7 @@ func (o outcome) err(m mutation) error {
 		return shoal.Errorf(o.code, "the name %q stands for %v (%d bytes), not for %v (%d bytes): "+
 			"publish under another name, or unpublish the one that is there first", m.name, o.stands.ID, o.stands.Size, m.content.ID, m.content.Size)
 	case shoal.Limit:
-		return shoal.Errorf(o.code, "the group %q has %d names, and more are not possible; unpublish what is not needed any more", m.group, MaxNames)
+		return shoal.Errorf(o.code, "the group %q has %d names, and more are not possible; unpublish what is not needed any more", m.group, r.maxNames)
 	case shoal.NotFound:
 		if o.stands != (shoal.Object{}) {
 			return shoal.Errorf(o.code, "the name %q stands for %v, not for %v", m.name, o.stands.ID, m.content.ID)
