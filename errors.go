@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 )
 
 // Code classifies an error. Codes are a closed, append-only set: they cross the wire as numbers (wire/PROTOCOL.md has
@@ -60,7 +61,11 @@ type Error struct {
 // Errorf makes an Error; %w in format wraps as fmt.Errorf does.
 func Errorf(code Code, format string, args ...any) error {
 	wrapped := fmt.Errorf(format, args...)
-	return &Error{Code: code, Text: wrapped.Error(), err: errors.Unwrap(wrapped)}
+	e := &Error{Code: code, Text: wrapped.Error(), err: errors.Unwrap(wrapped)}
+	if _, several := wrapped.(interface{ Unwrap() []error }); several {
+		e.err = wrapped
+	}
+	return e
 }
 
 func (e *Error) Error() string { return e.Text }
@@ -71,7 +76,7 @@ func (e *Error) Is(target error) bool { return target == error(e.Code) }
 func (e *Error) Unwrap() error { return e.err }
 
 // CodeOf returns the code of the outermost Error in err's chain; Canceled for context.Canceled; Unreachable for a
-// deadline that ran out; otherwise Internal.
+// deadline that ran out, a context's or a connection's; otherwise Internal.
 func CodeOf(err error) Code {
 	var e *Error
 	var code Code
@@ -82,7 +87,7 @@ func CodeOf(err error) Code {
 		return code
 	case errors.Is(err, context.Canceled):
 		return Canceled
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return Unreachable
 	}
 	return Internal
