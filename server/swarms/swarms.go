@@ -24,12 +24,13 @@ type Swarms struct {
 	mu     sync.RWMutex // guards everything below, sessions and swarms included
 	swarms map[shoal.Swarm]*swarm
 	offers int
-	random func(n int) int // a random number in [0, n); must be safe for concurrent use
+	maxAll int             // of offers; constant
+	random func(n int) int // a random number in [0, n), to be called concurrently; constant
 }
 
 // New returns no swarms at all.
 func New() *Swarms {
-	return &Swarms{swarms: make(map[shoal.Swarm]*swarm), random: rand.IntN}
+	return &Swarms{swarms: make(map[shoal.Swarm]*swarm), maxAll: maxAll, random: rand.IntN}
 }
 
 // swarm is the sources of one object in one group, in no order. None is empty.
@@ -106,7 +107,7 @@ func (s *Session) check(candidates []byte, offers []wire.Offer) error {
 
 // exceeds reports whether the offers, more of which are of at least one piece, would be too many.
 func (s *Session) exceeds(offers []wire.Offer, more int) bool {
-	if len(s.offers)+more <= MaxOffers && s.all.offers+more <= maxAll {
+	if len(s.offers)+more <= MaxOffers && s.all.offers+more <= s.all.maxAll {
 		return false
 	}
 	// Only now it matters which of them are new.
@@ -124,7 +125,7 @@ func (s *Session) exceeds(offers []wire.Offer, more int) bool {
 			change--
 		}
 	}
-	return change > 0 && (len(s.offers)+change > MaxOffers || s.all.offers+change > maxAll)
+	return change > 0 && (len(s.offers)+change > MaxOffers || s.all.offers+change > s.all.maxAll)
 }
 
 // set makes one offer hold and returns its swarm, which may be empty then; nil if there is none. The caller holds mu.
