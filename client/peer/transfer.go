@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -249,7 +250,7 @@ func (t *transfer) conclude() (*store.File, error) {
 			t.Shelf.Put(t.Swarm, file)
 			t.Tracker.Offer(t.Swarm, file.Held())
 		}
-		return file, err
+		return file, errors.Join(err, t.part.Close())
 	}
 	if t.Shelf != nil {
 		t.Shelf.Withdraw(t.Swarm, shoal.Errorf(shoal.NotFound, "the download here was given up"))

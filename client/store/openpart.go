@@ -51,6 +51,7 @@ func ResumePart(ctx context.Context, dir string, name shoal.Name, o shoal.Object
 	if err := p.prepare(ctx, progress); err != nil {
 		return nil, errors.Join(err, p.file.Close(), folder.close())
 	}
+	p.direct = openDirect(p.file)
 	p.saver.start(p)
 	return p, nil
 }

@@ -23,6 +23,7 @@ type Part struct {
 	folder   *folder
 	path     string // of the part itself
 	file     *os.File
+	direct   *os.File // the same, for writing past the page cache; nil where that is not possible
 	raw      syscall.RawConn
 	inode    uint64
 	stale    bitfield             // pieces where the part held other bytes when it was opened
@@ -67,7 +68,7 @@ func (p *Part) write(i int, data []byte) error {
 	if !p.stale.has(i) && isZero(data) {
 		toWrite = data[:min(len(data), zeroMark)] // the rest reads as zeros already
 	}
-	if _, err := p.file.WriteAt(toWrite, offset); err != nil {
+	if err := p.writeAt(toWrite, offset); err != nil {
 		return p.writeError(err, i)
 	}
 	p.add(i, int64(len(data)))
@@ -186,6 +187,9 @@ func (p *Part) Close() error {
 	var err error
 	if p.finished.Load() == nil {
 		err = p.checkpoint()
+	}
+	if p.direct != nil {
+		err = errors.Join(err, p.direct.Close())
 	}
 	return errors.Join(err, p.file.Close(), p.folder.close())
 }
