@@ -69,7 +69,7 @@ type process struct {
 func spawn(t *testing.T, role, dir string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childRole+"="+role, childFolder+"="+dir)
+	cmd.Env = append(os.Environ(), childRole+"="+role, childFolder+"="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

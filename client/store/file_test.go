@@ -124,6 +124,34 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+// After settle, the kernel's clock is past the ctime: the next change gets a later one.
+func TestSettle(t *testing.T) {
+	var now unix.Timespec
+	read := func() int64 {
+		if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now); err != nil {
+			t.Fatal(err)
+		}
+		return now.Nano()
+	}
+	ctime := read()
+	if err := settle(context.Background(), ctime); err != nil {
+		t.Fatal(err)
+	}
+	if read() <= ctime {
+		t.Error("the clock still shows the same time")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := settle(ctx, read()); err != context.Canceled {
+		t.Error(err)
+	}
+	for _, far := range []int64{read() - int64(tick), read() + 1e12} {
+		if err := settle(ctx, far); err != nil {
+			t.Errorf("waited for a ctime of %d ns from now", far-read())
+		}
+	}
+}
+
 func TestChangedWhileHashing(t *testing.T) {
 	for what, change := range map[string]func(f *os.File) error{
 		"written": func(f *os.File) error { _, err := f.WriteAt([]byte{1}, 0); return err },

@@ -88,8 +88,8 @@ func (p *Part) matches(ctx context.Context, i int, buf []byte, progress func(int
 	return native.Combine(values) == p.manifest.Pieces[i], nil
 }
 
-// markData sets the pieces in which the part's file has data, as opposed to space that was only reserved. Where the
-// filesystem cannot tell, it is all of them.
+// markData sets the pieces in which the part's file has data, as opposed to space that was only reserved. There may
+// be more: those of which the kernel has cached zeros, and where the filesystem cannot tell, all of them.
 func (p *Part) markData(set bitfield) error {
 	full := p.object.PieceLength()
 	for offset := int64(0); offset < p.object.Size; {

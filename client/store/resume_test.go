@@ -49,10 +49,7 @@ func TestDamagedSidecarAndData(t *testing.T) {
 		t.Fatal(err)
 	}
 	pokeFile(t, part, pieceLength+99, []byte{data[pieceLength+99] ^ 1})
-	mode := func(p *Part, hashed int64) string {
-		return string([]byte{byte('0' + p.Held()), byte('0' + hashed/pieceLength)})
-	}
-	resume := func(sidecarBytes []byte) string {
+	resume := func(sidecarBytes []byte) (held int, hashed int64) {
 		writeFile(t, sidecar, sidecarBytes)
 		counts := make(chan int64, 1000)
 		p, err := ResumePart(context.Background(), dir, "final", o, m, func(n int64) { counts <- n })
@@ -61,18 +58,18 @@ func TestDamagedSidecarAndData(t *testing.T) {
 		}
 		defer p.Close()
 		close(counts)
-		var hashed int64
 		for n := range counts {
 			hashed += n
 		}
-		return mode(p, hashed)
+		return p.Held(), hashed / pieceLength
 	}
-	if got := resume(intact); got != "30" {
-		t.Errorf("with the sidecar: held and hashed %s", got)
+	if held, hashed := resume(intact); held != 3 || hashed != 0 {
+		t.Errorf("with the sidecar: held %d, hashed %d", held, hashed)
 	}
 	for _, n := range []int{0, 1, 8, len(intact) / 2, len(intact) - 1} {
-		if got := resume(intact[:n]); got != "23" {
-			t.Errorf("with %d bytes of the sidecar: held and hashed %s", n, got)
+		// The kernel may have read ahead into the others, which makes them look like data.
+		if held, hashed := resume(intact[:n]); held != 2 || hashed < 3 {
+			t.Errorf("with %d bytes of the sidecar: held %d, hashed %d", n, held, hashed)
 		}
 	}
 	p := openPart(t, dir, "final", o, m)
@@ -331,7 +328,49 @@ func TestFailedSync(t *testing.T) {
 	if got := p.readSidecar(); got != nil {
 		t.Errorf("listed %x", got)
 	}
+	p.add(1, pieceLength) // as one that was being written just then
+	if _, err := p.Finish(); !errors.Is(err, failed) {
+		t.Errorf("finishing: %v", err)
+	}
 	if err := p.Close(); !errors.Is(err, failed) {
 		t.Errorf("closing: %v", err)
+	}
+}
+
+// A sidecar that could not be written is written later.
+func TestFailedSidecar(t *testing.T) {
+	data, dir := random(2*pieceLength, 34), t.TempDir()
+	o, m := describe(t, data)
+	p := openPart(t, dir, "final", o, m)
+	p.saver.stop()
+	mustWrite(t, p, data, 0)
+	obstacle := filepath.Join(dir, p.sidecarName()+".new")
+	if err := os.MkdirAll(filepath.Join(obstacle, "x"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.checkpoint(); err == nil {
+		t.Error("the sidecar was written over a folder")
+	}
+	if err := os.RemoveAll(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.readSidecar(); !slices.Equal(got, bitfield{0x80}) {
+		t.Errorf("listed %x", got)
+	}
+}
+
+// A crash in the last moment of a download leaves a sidecar alone, which goes when the download is tried again.
+func TestOrphanedSidecar(t *testing.T) {
+	data, dir := random(10, 35), t.TempDir()
+	o, m := describe(t, data)
+	writeFile(t, filepath.Join(dir, "final"), data)
+	writeFile(t, filepath.Join(dir, (&Part{object: o}).sidecarName()), encodeSidecar(o, 1, bitfield{0x80}))
+	_, err := OpenPart(dir, "final", o, m)
+	wantCode(t, err, shoal.Exists)
+	if got := names(t, dir); !slices.Equal(got, []string{"final"}) {
+		t.Errorf("the folder has %q", got)
 	}
 }
