@@ -2,8 +2,11 @@ package store
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -13,8 +16,8 @@ const (
 )
 
 // Buffers is the memory in which a process assembles pieces: at most 8 MiB are out at once, over all transfers. It is
-// one arena, given out from its lowest free address, so the memory that is ever touched is what was in use at once,
-// whatever the length of pieces. The zero Buffers is ready. For concurrent use.
+// one arena, taken from the system as a whole by the first Get: what a process needs is the same whatever the length of
+// pieces, and never grows in the middle of a download. The zero Buffers is ready. For concurrent use.
 type Buffers struct {
 	mu      sync.Mutex // guards all fields
 	arena   []byte     // allocated by the first Get
@@ -96,7 +99,7 @@ func (b *Buffers) take(n int) []byte {
 	}
 	b.large = nil
 	if b.arena == nil {
-		b.arena = make([]byte, assemblyLimit)
+		b.arena = newArena(b)
 	}
 	// Pieces are powers of two: aligned like this, they leave no gaps that the next one does not fit.
 	width := max(1, (n+slotSize-1)/slotSize)
@@ -112,6 +115,17 @@ func (b *Buffers) take(n int) []byte {
 		}
 	}
 	return nil
+}
+
+// newArena takes the memory past Go's heap, which would count it twice: once as it is, and once as room for garbage. It
+// is given back when owner is no longer used.
+func newArena(owner *Buffers) []byte {
+	arena, err := unix.Mmap(-1, 0, assemblyLimit, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	if err != nil {
+		return make([]byte, assemblyLimit) // which fails louder, if it does
+	}
+	runtime.AddCleanup(owner, func(arena []byte) { _ = unix.Munmap(arena) }, arena)
+	return arena
 }
 
 // release marks a buffer as free. The caller holds mu.

@@ -7,9 +7,9 @@ import (
 )
 
 // Content is what can be served: a published file, or the verified pieces of a download. All methods may be called
-// concurrently, also with Close: an operation in progress then ends on the right file, and later ones fail, with
-// os.ErrClosed (Control of SyscallConn: with an error of its own). The file stays open for as long as a function runs in
-// Control.
+// concurrently. Its owner may close it at any time: between Hold and Release it can be read all the same, and elsewhere
+// an operation in progress ends on the right file while later ones fail, with os.ErrClosed (Control of SyscallConn: with
+// an error of its own).
 type Content interface {
 	// Object is what this is, or will be when it is whole.
 	Object() shoal.Object
@@ -27,6 +27,11 @@ type Content interface {
 	// Check returns an error of code Changed when the file is no longer what was published. It costs one fstat, and is
 	// meant to be called for every request.
 	Check() error
+	// Hold keeps the file open until Release, whatever its owner does: for as long as a request is answered from it.
+	// The error is os.ErrClosed when it is closed; then there is nothing to release.
+	Hold() error
+	// Release ends what Hold began.
+	Release()
 	// ReadAt is io.ReaderAt on the object's bytes. The caller asks Has first.
 	ReadAt(p []byte, off int64) (int, error)
 	// SyscallConn gives access to the open file: for sendfile, with an explicit offset.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -15,14 +14,13 @@ import (
 )
 
 // File is a whole file, served in place. It implements Content, whose rules for concurrency and Close it follows. It
-// holds a descriptor until Close.
+// has a descriptor open until Close.
 type File struct {
 	object   shoal.Object
 	manifest *shoal.Manifest
 	path     string
 	stamp    Stamp
-	file     *os.File
-	raw      syscall.RawConn
+	*descriptor
 }
 
 // Hash reads the regular file at path once, on all cores, and opens it to be served. progress, if not nil, is called
@@ -153,11 +151,11 @@ func newFile(file *os.File, path string) (*File, error) {
 	if err != nil {
 		return nil, diskError(err, "examining %s", path)
 	}
-	raw, err := file.SyscallConn()
+	d, err := newDescriptor(file)
 	if err != nil {
-		return nil, diskError(err, "opening %s", path)
+		return nil, err
 	}
-	return &File{path: path, stamp: stampFrom(&stat), file: file, raw: raw}, nil
+	return &File{path: path, stamp: stampFrom(&stat), descriptor: d}, nil
 }
 
 func checkRegular(path string, mode fs.FileMode) error {
@@ -210,11 +208,6 @@ func (f *File) changed(how string) error {
 	return shoal.Errorf(shoal.Changed, "%s is no longer what was published: %s; publish it again", f.path, how)
 }
 
-// ReadAt implements Content.
-func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
-
-// SyscallConn implements Content.
-func (f *File) SyscallConn() (syscall.RawConn, error) { return f.raw, nil }
-
-// Close gives the descriptor back when the operations in progress have ended; it does not wait for them.
-func (f *File) Close() error { return f.file.Close() }
+// Close gives the descriptor back as soon as nobody holds the file; it does not wait for that. A second Close returns
+// os.ErrClosed.
+func (f *File) Close() error { return f.close() }

@@ -49,7 +49,7 @@ func ResumePart(ctx context.Context, dir string, name shoal.Name, o shoal.Object
 		return nil, errors.Join(err, folder.close())
 	}
 	if err := p.prepare(ctx, progress); err != nil {
-		return nil, errors.Join(err, p.file.Close(), folder.close())
+		return nil, errors.Join(err, p.close(), folder.close())
 	}
 	p.direct = openDirect(p.file)
 	p.saver.start(p)
@@ -72,7 +72,9 @@ func (p *Part) claim() error {
 		}
 		mine, err := p.lock(file)
 		if mine && err == nil {
-			p.file = file
+			p.descriptor, err = newDescriptor(file)
+		}
+		if mine && err == nil {
 			return nil
 		}
 		if err := errors.Join(err, file.Close()); err != nil {
@@ -159,13 +161,13 @@ func (p *Part) lock(file *os.File) (bool, error) {
 	return opened.Ino == named.Ino && opened.Dev == named.Dev, nil
 }
 
+// unlock lets others open the part, though somebody may still hold the descriptor.
+func (p *Part) unlock() error {
+	return onDescriptor(p.file, func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
+}
+
 // prepare gives the part its size and finds what it holds already.
 func (p *Part) prepare(ctx context.Context, progress func(int64)) error {
-	raw, err := p.file.SyscallConn()
-	if err != nil {
-		return diskError(err, "opening %s", p.path)
-	}
-	p.raw = raw
 	before, err := fstat(p.file)
 	if err != nil {
 		return diskError(err, "examining %s", p.path)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -21,22 +20,23 @@ type Part struct {
 	manifest *shoal.Manifest
 	name     shoal.Name // that Finish gives to the file
 	folder   *folder
-	path     string // of the part itself
-	file     *os.File
-	direct   *os.File // the same, for writing past the page cache; nil where that is not possible
-	raw      syscall.RawConn
+	path     string   // of the part itself
+	direct   *os.File // the same file, for writing past the page cache; nil where that is not possible
 	inode    uint64
 	stale    bitfield             // pieces where the part held other bytes when it was opened
 	finished atomic.Pointer[File] // what Finish returned
 
-	mu     sync.Mutex // guards the fields below; not held during I/O
-	have   bitfield
-	held   int   // pieces in have
-	fresh  int64 // bytes of pieces that no sidecar lists yet
-	broken error // the first failure to sync: what was written since the last checkpoint may not be on disk
-	closed bool
+	mu      sync.Mutex // guards the fields below; not held during I/O
+	have    bitfield
+	held    int            // pieces in have
+	fresh   int64          // bytes of pieces that no sidecar lists yet
+	broken  error          // the first failure to sync: what was written since the last checkpoint may not be on disk
+	sealed  bool           // Finish or Close has begun
+	closed  bool           // Close has begun
+	writing sync.WaitGroup // the writes in progress; none is added when sealed
 
 	saver saver
+	*descriptor
 }
 
 // zeroMark is how much of a piece of zeros is written, in bytes: enough for the file to have an extent there, by which
@@ -52,9 +52,10 @@ func (p *Part) WritePiece(i int, data []byte) error {
 	if i < 0 || i >= p.object.Pieces() {
 		return shoal.Errorf(shoal.BadRequest, "piece %d is to be written, of an object of %d", i, p.object.Pieces())
 	}
-	if wanted, err := p.wants(i); !wanted {
+	if wanted, err := p.begin(i); !wanted {
 		return err
 	}
+	defer p.writing.Done()
 	if !p.manifest.VerifyPiece(p.object, i, data) {
 		return shoal.Errorf(shoal.Corrupt, "piece %d of %v does not match its hash", i, p.object.ID)
 	}
@@ -69,14 +70,15 @@ func (p *Part) write(i int, data []byte) error {
 		toWrite = data[:min(len(data), zeroMark)] // the rest reads as zeros already
 	}
 	if err := p.writeAt(toWrite, offset); err != nil {
-		return p.writeError(err, i)
+		return diskError(err, "writing piece %d", i)
 	}
 	p.add(i, int64(len(data)))
 	return nil
 }
 
-// wants reports whether piece i is still to be written. It is an error if nothing can be.
-func (p *Part) wants(i int) (bool, error) {
+// begin reports whether piece i is to be written, and then counts it as being written. It is an error if nothing can
+// be.
+func (p *Part) begin(i int) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -84,8 +86,22 @@ func (p *Part) wants(i int) (bool, error) {
 		return false, shoal.Errorf(shoal.Canceled, "the download of %s was stopped", p.name)
 	case p.broken != nil:
 		return false, p.broken
+	case p.sealed, p.have.has(i):
+		return false, nil
 	}
-	return !p.have.has(i), nil
+	p.writing.Add(1)
+	return true, nil
+}
+
+// seal lets no more writes begin, and waits for those in progress: for a second copy of the last piece, say, which
+// would make the finished file look changed.
+func (p *Part) seal() (broken error) {
+	p.mu.Lock()
+	p.sealed = true
+	broken = p.broken
+	p.mu.Unlock()
+	p.writing.Wait()
+	return broken
 }
 
 // add counts a piece that was written as held.
@@ -103,13 +119,6 @@ func (p *Part) add(i int, length int64) {
 	}
 }
 
-func (p *Part) writeError(err error, i int) error {
-	if errors.Is(err, os.ErrClosed) {
-		return shoal.Errorf(shoal.Canceled, "the download of %s was stopped", p.name)
-	}
-	return diskError(err, "writing piece %d", i)
-}
-
 // isZero reports whether data has only zeros: whether it begins with one and each byte is like the next.
 func isZero(data []byte) bool {
 	return len(data) > 0 && data[0] == 0 && bytes.Equal(data[1:], data[:len(data)-1])
@@ -125,7 +134,7 @@ func (p *Part) Finish() (*File, error) {
 		return nil, shoal.Errorf(shoal.NotHeld, "%d of %d pieces of %s are missing", missing, p.object.Pieces(), p.name)
 	}
 	p.saver.stop()
-	if _, err := p.wants(0); err != nil {
+	if err := p.seal(); err != nil {
 		return nil, err
 	}
 	if err := p.Check(); err != nil {
@@ -173,8 +182,8 @@ func (p *Part) reopen(path string) (*File, error) {
 	return f, nil
 }
 
-// Close stops the download and writes down what is held, so that OpenPart can resume it. After Finish it only gives the
-// descriptors back. Further calls do nothing.
+// Close stops the download and writes down what is held, so that OpenPart can resume it, at once. After Finish it only
+// gives the descriptors back. Further calls do nothing.
 func (p *Part) Close() error {
 	p.mu.Lock()
 	again := p.closed
@@ -184,14 +193,15 @@ func (p *Part) Close() error {
 		return nil
 	}
 	p.saver.stop()
+	_ = p.seal() // checkpoint tells what is broken
 	var err error
 	if p.finished.Load() == nil {
-		err = p.checkpoint()
+		err = errors.Join(p.checkpoint(), p.unlock())
 	}
 	if p.direct != nil {
 		err = errors.Join(err, p.direct.Close())
 	}
-	return errors.Join(err, p.file.Close(), p.folder.close())
+	return errors.Join(err, p.close(), p.folder.close())
 }
 
 // Missing lists the pieces that are not held, in their order.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"slices"
-	"syscall"
 
 	"shoal"
 )
@@ -60,9 +59,3 @@ func (p *Part) Check() error {
 	}
 	return nil
 }
-
-// ReadAt implements Content.
-func (p *Part) ReadAt(b []byte, off int64) (int, error) { return p.file.ReadAt(b, off) }
-
-// SyscallConn implements Content.
-func (p *Part) SyscallConn() (syscall.RawConn, error) { return p.raw, nil }

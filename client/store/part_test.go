@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"shoal"
 )
@@ -177,6 +180,81 @@ func TestPartIsReadAfterFinish(t *testing.T) {
 	closeNow(t, p)
 	if _, err := p.ReadAt(buf, 0); err == nil {
 		t.Error("a closed part was read")
+	}
+}
+
+// What a sender holds can be read to the end, though its owner closes it; a closed part can be resumed meanwhile.
+func TestHold(t *testing.T) {
+	data, dir := random(pieceLength+5, 24), t.TempDir()
+	o, m := describe(t, data)
+	p := openPart(t, dir, "x", o, m)
+	mustWrite(t, p, data, 0)
+	if err := p.Hold(); err != nil {
+		t.Fatal(err)
+	}
+	closeNow(t, p)
+	again := openPart(t, dir, "x", o, m)
+	mustWrite(t, again, data, 1)
+	f, err := again.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Hold(), f.Hold(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f.Release()
+	for _, c := range []Content{p, f} {
+		raw, err := c.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 100)
+		var readErr error
+		err = raw.Control(func(fd uintptr) { _, readErr = unix.Pread(int(fd), got, 7) })
+		if err != nil || readErr != nil || string(got) != string(data[7:107]) {
+			t.Errorf("reading what is held: %v, %v", err, readErr)
+		}
+		if err := c.Hold(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("holding what is closed: %v", err)
+		}
+		c.Release()
+		if _, err := c.ReadAt(got, 7); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("reading what nobody holds: %v", err)
+		}
+	}
+	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("closing again: %v", err)
+	}
+}
+
+// At the end of a download the last pieces often come twice. A copy that is late must not touch the finished file.
+func TestLateCopies(t *testing.T) {
+	data := random(2*pieceLength, 25)
+	o, m := describe(t, data)
+	for range 20 {
+		p := openPart(t, t.TempDir(), "x", o, m)
+		mustWrite(t, p, data, 0)
+		var copies sync.WaitGroup
+		first := make(chan struct{}, 3)
+		for range cap(first) {
+			copies.Go(func() {
+				if err := p.WritePiece(1, piece(o, data, 1)); err != nil {
+					t.Error(err)
+				}
+				first <- struct{}{}
+			})
+		}
+		<-first
+		f, err := p.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies.Wait()
+		if err := f.Check(); err != nil {
+			t.Error(err)
+		}
+		closeNow(t, f)
+		closeNow(t, p)
 	}
 }
 
