@@ -26,8 +26,11 @@ const (
 	keepReplies = 2 << 10
 )
 
-// errBye says that the client ended the session.
-var errBye = errors.New("the client said goodbye")
+// Why a session ends without a BYE to the client, besides the end of the connection.
+var (
+	errBye  = errors.New("the client said goodbye")
+	errDeaf = errors.New("the client does not take the answers")
+)
 
 // Host is what the sessions of one server share. Its fields must not change once it is in use.
 type Host struct {
@@ -114,7 +117,7 @@ func (s *Session) serve() error {
 	for {
 		if s.conn.Buffered() == 0 || len(s.out) > flushAt {
 			if err := s.flush(); err != nil {
-				return fmt.Errorf("answering: %w", err)
+				return fmt.Errorf("%w: %w", errDeaf, err)
 			}
 		}
 		f, err := s.conn.ReadFrame()
@@ -127,10 +130,10 @@ func (s *Session) serve() error {
 	}
 }
 
-// reason is what to tell the client about the end of the connection; nil where it is the client that ended it.
+// reason is what to tell the client about the end of the connection; nil where it cannot be told or ended it itself.
 func (s *Session) reason(err error) error {
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, errBye):
+	case errors.Is(err, io.EOF), errors.Is(err, errBye), errors.Is(err, errDeaf):
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.below.stopping.Load():
 		return shoal.Errorf(shoal.Busy, "the server is stopping; try again later, or another one")

@@ -1,0 +1,220 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/server/registry"
+	"shoal/server/swarms"
+	"shoal/wire"
+	"shoal/wire/wiretest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var overPlaintext = identity.Transport{Security: wire.Plaintext}
+
+func newHost(over identity.Transport) *Host {
+	var sessions atomic.Uint64
+	return &Host{
+		Responder: identity.Responder{
+			Key: identity.NewKey(), Serves: wire.ServiceServer, Transport: over,
+			NextSession: func() uint64 { return sessions.Add(1) },
+		},
+		Registry: registry.New(), Swarms: swarms.New(), Log: zerolog.Nop(),
+	}
+}
+
+// client is a scripted client: it says whatever the test wants it to, and expects exact answers.
+type client struct {
+	t     testing.TB
+	nc    net.Conn
+	conn  *identity.Established
+	key   *identity.Key
+	ended <-chan error // how the server's side ended
+	id    uint32       // of the last request
+}
+
+// serve runs the server's side of a connection.
+func serve(ctx context.Context, h *Host, nc net.Conn) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		s, err := h.Accept(ctx, nc)
+		if err == nil {
+			err = s.Run(ctx)
+		}
+		ended <- err
+	}()
+	return ended
+}
+
+// join connects a device over nc, the other end of which is served.
+func join(t testing.TB, key *identity.Key, over identity.Transport, nc net.Conn, ended <-chan error) *client {
+	t.Helper()
+	e, err := identity.Initiator{
+		Key: key, Wanted: wire.ServiceServer, Transport: over, Accept: func(*wire.HelloReply) error { return nil },
+	}.Open(t.Context(), nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return &client{t: t, nc: nc, conn: e, key: key, ended: ended, id: 2}
+}
+
+// connect makes a client of a device that is new, or the one given.
+func connect(t testing.TB, h *Host, device ...*identity.Key) *client {
+	t.Helper()
+	key := identity.NewKey()
+	if len(device) > 0 {
+		key = device[0]
+	}
+	a, b := wiretest.Pipe()
+	return join(t, key, h.Responder.Transport, a, serve(t.Context(), h, b))
+}
+
+func (c *client) write(b []byte) {
+	c.t.Helper()
+	if _, err := c.conn.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// ask sends a request and returns the answer, decoded into reply, or the error that it is.
+func (c *client) ask(kind wire.Kind, request, reply wire.Message) error {
+	c.t.Helper()
+	c.id++
+	c.write(wire.AppendRequest(nil, kind, c.id, request))
+	return c.answer(kind, c.id, reply)
+}
+
+// answer reads the reply to a request, which must come next.
+func (c *client) answer(kind wire.Kind, id uint32, reply wire.Message) error {
+	c.t.Helper()
+	f, err := c.conn.ReadFrame()
+	if err != nil {
+		c.t.Fatalf("instead of the reply to %v: %v", kind, err)
+	}
+	if f.Kind != kind || f.ID != id || !f.IsReply() {
+		c.t.Fatalf("got %v %s instead of the reply to %v %d", f.Header, f.Body, kind, id)
+	}
+	if f.Flags&wire.FlagError != 0 {
+		var failed wire.ErrorReply
+		if err := wire.Decode(f.Body, &failed); err != nil {
+			c.t.Fatal(err)
+		}
+		return failed.Err()
+	}
+	// The frame's buffer is used again for the next one.
+	if err := wire.Decode(bytes.Clone(f.Body), reply); err != nil {
+		c.t.Fatal(err)
+	}
+	return nil
+}
+
+func (c *client) publish(sequence uint64, name shoal.Name, o shoal.Object) (revision uint64, err error) {
+	c.t.Helper()
+	var reply wire.MutationReply
+	err = c.ask(wire.KindPublish, &wire.Publish{Sequence: sequence, Group: shoal.Public, Name: name, Content: o}, &reply)
+	return reply.Revision, err
+}
+
+func (c *client) unpublish(sequence uint64, name shoal.Name, id shoal.FileID) (revision uint64, err error) {
+	c.t.Helper()
+	var reply wire.MutationReply
+	err = c.ask(wire.KindUnpublish, &wire.Unpublish{Sequence: sequence, Group: shoal.Public, Name: name, File: id}, &reply)
+	return reply.Revision, err
+}
+
+func (c *client) lookup(name shoal.Name, id shoal.FileID) (reply wire.LookupReply, err error) {
+	c.t.Helper()
+	err = c.ask(wire.KindLookup, &wire.Lookup{Group: shoal.Public, Name: name, File: id}, &reply)
+	return reply, err
+}
+
+func (c *client) list(after string, limit uint32) (reply wire.ListReply, err error) {
+	c.t.Helper()
+	err = c.ask(wire.KindList, &wire.List{Group: shoal.Public, After: after, Limit: limit}, &reply)
+	return reply, err
+}
+
+// candidates is a statement by the client's device.
+func (c *client) candidates(lasts time.Duration) []byte {
+	return identity.SignCandidates(c.key, []identity.Candidate{{Security: wire.Plaintext, Addr: netip.MustParseAddrPort("192.0.2.1:7401")}}, time.Now(), lasts)
+}
+
+func (c *client) announce(candidates []byte, offers ...wire.Offer) error {
+	c.t.Helper()
+	return c.ask(wire.KindAnnounce, &wire.Announce{Candidates: candidates, Offers: offers}, &wire.Empty{})
+}
+
+// wantBye expects BYE and then the end of the connection on both sides.
+func (c *client) wantBye(code shoal.Code, text string) {
+	c.t.Helper()
+	f, err := c.conn.ReadFrame()
+	if err != nil {
+		c.t.Fatalf("instead of BYE: %v", err)
+	}
+	var bye wire.Bye
+	if f.Kind != wire.KindBye {
+		c.t.Fatalf("got %v instead of BYE", f.Header)
+	}
+	if err := wire.Decode(f.Body, &bye); err != nil {
+		c.t.Fatal(err)
+	}
+	if bye.Code != code || !strings.Contains(bye.Text, text) {
+		c.t.Errorf("goodbye with %v %q, want %v and %q", bye.Code, bye.Text, code, text)
+	}
+	c.wantEnd()
+}
+
+// wantEnd expects the end of the connection on both sides.
+func (c *client) wantEnd() {
+	c.t.Helper()
+	if f, err := c.conn.ReadFrame(); !errors.Is(err, io.EOF) {
+		c.t.Errorf("instead of the end: %v, %v", f.Header, err)
+	}
+	c.close()
+}
+
+// close closes the connection and waits until the server's side has ended.
+func (c *client) close() {
+	c.t.Helper()
+	c.nc.Close()
+	if err := <-c.ended; err == nil {
+		c.t.Error("the session ended without a reason")
+	}
+}
+
+// want fails the test unless err has the code and the text.
+func want(t *testing.T, err error, code shoal.Code, text string) {
+	t.Helper()
+	if !errors.Is(err, code) || !strings.Contains(err.Error(), text) {
+		t.Errorf("got %v, want %v and %q", err, code, text)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func objectOf(i byte) shoal.Object { return shoal.Object{ID: shoal.FileID{i, 1}, Size: 1 << 20} } // 4 pieces
+
+func offerOf(i byte, pieces uint32) wire.Offer {
+	return wire.Offer{Swarm: shoal.Swarm{Group: shoal.Public, Object: objectOf(i)}, Pieces: pieces}
+}

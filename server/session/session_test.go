@@ -1,0 +1,365 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/wire"
+	"shoal/wire/wiretest"
+)
+
+func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// Frames after which the connection must end with a BYE that names the rule.
+func TestBrokenRules(t *testing.T) {
+	frame := func(length uint32, kind, flags uint16, id uint32, body ...byte) []byte {
+		head := []byte{byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length), byte(kind >> 8), byte(kind), byte(flags >> 8), byte(flags), 0, 0, 0, byte(id)}
+		return append(head, body...)
+	}
+	request := func(kind wire.Kind, m wire.Message) []byte { return wire.AppendRequest(nil, kind, 9, m) }
+	for name, c := range map[string]struct {
+		frame []byte
+		text  string
+	}{
+		"PING with a body":          {frame(4, 3, 0, 1, 0, 0, 0, 0), "rule F1"},
+		"PUBLISH over its limit":    {frame(513, 16, 0, 1), "rule F1"},
+		"UNPUBLISH over its limit":  {frame(513, 17, 0, 1), "rule F1"},
+		"LIST over its limit":       {frame(513, 18, 0, 1), "rule F1"},
+		"LOOKUP over its limit":     {frame(513, 19, 0, 1), "rule F1"},
+		"ANNOUNCE over its limit":   {frame(65537, 20, 0, 1), "rule F1"},
+		"4 GiB":                     {frame(1<<32-1, 20, 0, 1), "rule F1"},
+		"an unknown kind":           {frame(0, 21, 0, 1), "rule F2"},
+		"kind 0":                    {frame(0, 0, 0, 1), "rule F2"},
+		"an error that's no reply":  {frame(0, 3, 2, 1), "rule F2"},
+		"an unknown flag":           {frame(0, 3, 4, 1), "rule F2"},
+		"a request with id 0":       {frame(0, 3, 0, 0), "rule F3"},
+		"an event with an id":       {frame(4, 37, 0, 1, 0, 0, 0, 1), "rule F3"},
+		"a reply":                   {wire.AppendReply(nil, wire.KindPing, 9, &wire.Empty{}), "rule F5"},
+		"an error reply":            {wire.AppendError(nil, wire.KindPing, 9, shoal.NotFound), "rule F5"},
+		"PIECE":                     {wire.AppendPieceHead(nil, 9, wire.PieceHead{}, 0), "rule F5"},
+		"HAVE":                      {wire.AppendEvent(nil, wire.KindHave, &wire.Have{}), "rule F6"},
+		"WITHDRAW":                  {wire.AppendEvent(nil, wire.KindWithdraw, &wire.Withdraw{}), "rule F6"},
+		"JOIN":                      {request(wire.KindJoin, &wire.Join{Swarm: offerOf(1, 1).Swarm}), "rule F2"},
+		"LEAVE":                     {request(wire.KindLeave, &wire.Leave{}), "rule F2"},
+		"MANIFEST":                  {request(wire.KindManifest, &wire.ManifestRequest{}), "rule F2"},
+		"HASHES":                    {request(wire.KindHashes, &wire.HashesRequest{}), "rule F2"},
+		"REQUEST":                   {request(wire.KindRequest, &wire.Request{}), "rule F2"},
+		"a second HELLO":            {request(wire.KindHello, &wire.Hello{Version: 1, Wanted: 1, Secured: 2}), "rule H1"},
+		"a second AUTH":             {request(wire.KindAuth, &wire.Auth{}), "rule H1"},
+		"LIST of none":              {request(wire.KindList, &wire.List{Group: "public", Limit: 0}), "rule S4"},
+		"LIST of too many":          {request(wire.KindList, &wire.List{Group: "public", Limit: 1001}), "rule S4"},
+		"no name":                   {request(wire.KindPublish, &wire.Publish{Group: "public"}), "name is missing"},
+		"a path for a name":         {request(wire.KindPublish, &wire.Publish{Group: "public", Name: "../etc/passwd"}), "not allowed"},
+		"no group":                  {request(wire.KindList, &wire.List{Limit: 1}), "group is missing"},
+		"a size that cannot be":     {request(wire.KindPublish, &wire.Publish{Group: "public", Name: "a", Content: shoal.Object{Size: -1}}), "size"},
+		"a name cut off":            {frame(16, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1), "malformed"},
+		"more than was said":        {frame(20, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 'a', 0, 0, 1), "padding"},
+		"four bytes too many":       {frame(24, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0), "left over"},
+		"a body cut short":          {frame(4, 19, 0, 1, 0, 0, 0, 9), "malformed"},
+		"a lookup by nothing known": {frame(16, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0), "lookup_by of 3"},
+		"HTTP":                      {[]byte("GET / HTTP/1.1\r\nHost: shoal\r\n\r\n"), "rule F2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := connect(t, newHost(overPlaintext))
+				// What was asked before is answered first.
+				client.write(append(wire.AppendRequest(nil, wire.KindPing, 8, &wire.Empty{}), c.frame...))
+				must(t, client.answer(wire.KindPing, 8, &wire.Empty{}))
+				client.wantBye(shoal.BadRequest, c.text)
+			})
+		})
+	}
+}
+
+// A body of a megabyte that nobody will read does not keep the BYE from arriving, over real TCP.
+func TestByeArrives(t *testing.T) {
+	for _, over := range []identity.Transport{overPlaintext, {Security: wire.TLS}} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		defer l.Close()
+		nc, err := net.Dial("tcp", l.Addr().String())
+		must(t, err)
+		served, err := l.Accept()
+		must(t, err)
+		c := join(t, identity.NewKey(), over, nc, serve(t.Context(), newHost(over), served))
+		c.write(append([]byte{0, 16, 0, 0, 0, 20, 0, 0, 0, 0, 0, 9}, make([]byte, 1<<20)...))
+		c.wantBye(shoal.BadRequest, "rule F1")
+	}
+}
+
+// CANCEL comes too late for a request that was answered at once, which is no offence (rule P9).
+func TestCancelIsIgnored(t *testing.T) {
+	c := connect(t, newHost(overPlaintext))
+	c.write(wire.AppendEvent(nil, wire.KindCancel, &wire.Cancel{ID: 1}))
+	must(t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+}
+
+// Requests may follow each other without waiting; all are answered, in order here.
+func TestPipelining(t *testing.T) {
+	c := connect(t, newHost(overPlaintext))
+	var b []byte
+	const n = 2000
+	for i := range uint32(n) {
+		if i%2 == 0 {
+			b = wire.AppendRequest(b, wire.KindPing, 100+i, &wire.Empty{})
+		} else {
+			b = wire.AppendRequest(b, wire.KindLookup, 100+i, &wire.Lookup{Group: shoal.Public, Name: "a"})
+		}
+	}
+	c.write(b)
+	for i := range uint32(n) {
+		if i%2 == 0 {
+			must(t, c.answer(wire.KindPing, 100+i, &wire.Empty{}))
+		} else {
+			want(t, c.answer(wire.KindLookup, 100+i, &wire.LookupReply{}), shoal.NotFound, "")
+		}
+	}
+}
+
+// ahead is a connection that sends more along with the second write, which is AUTH.
+type ahead struct {
+	net.Conn
+	more   []byte
+	writes int
+}
+
+func (a *ahead) Write(p []byte) (int, error) {
+	if a.writes++; a.writes != 2 {
+		return a.Conn.Write(p)
+	}
+	_, err := a.Conn.Write(append(bytes.Clone(p), a.more...))
+	return len(p), err
+}
+
+// Requests that follow AUTH without waiting are served after it, in order (rule H2).
+func TestRequestsBehindAuth(t *testing.T) {
+	h := newHost(overPlaintext)
+	a, b := wiretest.Pipe()
+	more := wire.AppendRequest(nil, wire.KindPing, 3, &wire.Empty{})
+	more = wire.AppendRequest(more, wire.KindLookup, 4, &wire.Lookup{Group: shoal.Public, Name: "a"})
+	c := join(t, identity.NewKey(), overPlaintext, &ahead{Conn: a, more: more}, serve(t.Context(), h, b))
+	must(t, c.answer(wire.KindPing, 3, &wire.Empty{}))
+	want(t, c.answer(wire.KindLookup, 4, &wire.LookupReply{}), shoal.NotFound, "")
+}
+
+// Whoever is silent for 120 seconds is told goodbye, and no earlier (rule H9).
+func TestIdle(t *testing.T) {
+	for name, over := range map[string]identity.Transport{"plaintext": overPlaintext, "TLS": {Security: wire.TLS}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := connect(t, newHost(over))
+				for range 3 {
+					time.Sleep(120*time.Second - time.Millisecond)
+					must(t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+				}
+				start := time.Now()
+				c.wantBye(shoal.Unreachable, "rule H9")
+				if took := time.Since(start); took != 120*time.Second {
+					t.Errorf("after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// A frame that comes a byte at a time is not silence.
+func TestSlowFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := connect(t, newHost(overPlaintext))
+		for _, b := range wire.AppendRequest(nil, wire.KindPing, 9, &wire.Empty{}) {
+			time.Sleep(119 * time.Second)
+			c.write([]byte{b})
+		}
+		must(t, c.answer(wire.KindPing, 9, &wire.Empty{}))
+		c.write([]byte{0, 0})
+		start := time.Now()
+		c.wantBye(shoal.Unreachable, "rule H9")
+		if took := time.Since(start); took != 120*time.Second {
+			t.Errorf("after %v", took)
+		}
+	})
+}
+
+// Whoever connects and says nothing is dropped after 10 seconds (rule H2).
+func TestSilent(t *testing.T) {
+	for name, over := range map[string]identity.Transport{"plaintext": overPlaintext, "TLS": {Security: wire.TLS}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := wiretest.Pipe()
+				defer a.Close()
+				start := time.Now()
+				err := <-serve(t.Context(), newHost(over), b)
+				want(t, err, shoal.Unreachable, "")
+				if took := time.Since(start); took != 10*time.Second {
+					t.Errorf("after %v", took)
+				}
+				if _, err := io.ReadAll(a); err != nil {
+					t.Errorf("the connection is still there: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A client that asks on and on and does not read the answers is dropped, and costs no memory until then.
+func TestClientThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(overPlaintext)
+		a, b := wiretest.PipeSize(32 << 10)
+		c := join(t, identity.NewKey(), overPlaintext, a, serve(t.Context(), h, b))
+		start := time.Now()
+		var err error
+		for ask := wire.AppendRequest(nil, wire.KindLookup, 9, &wire.Lookup{Group: shoal.Public, Name: "a"}); err == nil; {
+			_, err = c.conn.Write(ask)
+		}
+		if took := time.Since(start); took != writeTimeout {
+			t.Errorf("dropped after %v", took)
+		}
+		if err := <-c.ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ended by %v", err)
+		}
+	})
+}
+
+// A server that stops says so, also to those who are silent, and waits for nobody who does not listen.
+func TestStop(t *testing.T) {
+	for name, over := range map[string]identity.Transport{"plaintext": overPlaintext, "TLS": {Security: wire.TLS}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(over)
+				ctx, cancel := context.WithCancel(t.Context())
+				a, b := wiretest.Pipe()
+				c := join(t, identity.NewKey(), over, a, serve(ctx, h, b))
+				must(t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+
+				a, b = wiretest.PipeSize(4 << 10)
+				deaf := join(t, identity.NewKey(), over, a, serve(ctx, h, b))
+				go func() {
+					ask := wire.AppendRequest(nil, wire.KindLookup, 9, &wire.Lookup{Group: shoal.Public, Name: "a"})
+					for err := error(nil); err == nil; {
+						_, err = deaf.conn.Write(ask)
+					}
+				}()
+				synctest.Wait()
+				start := time.Now()
+				cancel()
+				c.wantBye(shoal.Busy, "stopping")
+				<-deaf.ended
+				if took := time.Since(start); took > stopTimeout+lingerTimeout {
+					t.Errorf("it took %v", took)
+				}
+				deaf.nc.Close()
+			})
+		})
+	}
+}
+
+// A connection that is not admitted hears why, and each admission is given back once.
+func TestAdmit(t *testing.T) {
+	h := newHost(overPlaintext)
+	var room atomic.Int32
+	room.Store(1)
+	h.Admit = func(net.Conn) (func(), error) {
+		if room.Add(-1) < 0 {
+			room.Add(1)
+			return nil, shoal.Errorf(shoal.Busy, "full; try again later")
+		}
+		return func() { room.Add(1) }, nil
+	}
+	refused := func() {
+		t.Helper()
+		a, b := wiretest.Pipe()
+		ended := serve(t.Context(), h, b)
+		_, err := identity.Initiator{
+			Key: identity.NewKey(), Wanted: wire.ServiceServer, Transport: overPlaintext, Accept: func(*wire.HelloReply) error { return nil },
+		}.Open(t.Context(), a)
+		want(t, err, shoal.Busy, "full; try again later")
+		want(t, <-ended, shoal.Busy, "full")
+	}
+	c := connect(t, h)
+	refused()
+	refused()
+	c.close()
+	c = connect(t, h)
+	refused()
+	c.close()
+	// One that is admitted and then does not prove its key gives its place back.
+	a, b := wiretest.Pipe()
+	ended := serve(t.Context(), h, b)
+	_, err := identity.Initiator{
+		Key: identity.NewKey(), Wanted: wire.ServiceServer, Transport: overPlaintext,
+		Accept: func(*wire.HelloReply) error { return shoal.Errorf(shoal.Untrusted, "another realm") },
+	}.Open(t.Context(), a)
+	want(t, err, shoal.Untrusted, "another realm")
+	want(t, <-ended, shoal.Untrusted, "another realm")
+	if room.Load() != 1 {
+		t.Errorf("%d places", room.Load())
+	}
+	connect(t, h).close()
+}
+
+// Whatever a client sends, the session ends in order.
+func FuzzSession(f *testing.F) {
+	f.Add(wire.AppendRequest(nil, wire.KindPing, 3, &wire.Empty{}))
+	f.Add(wire.AppendRequest(nil, wire.KindPublish, 3, &wire.Publish{Sequence: 1, Group: shoal.Public, Name: "a", Content: objectOf(1)}))
+	f.Add(wire.AppendRequest(nil, wire.KindUnpublish, 3, &wire.Unpublish{Sequence: 2, Group: shoal.Public, Name: "a", File: objectOf(1).ID}))
+	f.Add(wire.AppendRequest(nil, wire.KindList, 3, &wire.List{Group: shoal.Public, Limit: 1000}))
+	f.Add(wire.AppendRequest(nil, wire.KindLookup, 3, &wire.Lookup{Group: shoal.Public, Name: "a"}))
+	f.Add(wire.AppendRequest(nil, wire.KindAnnounce, 3, &wire.Announce{Offers: []wire.Offer{offerOf(1, 1)}}))
+	f.Add(wire.AppendEvent(nil, wire.KindBye, &wire.Bye{}))
+	h := newHost(overPlaintext)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := connect(t, h)
+		c.write(b)
+		must(t, c.nc.(interface{ CloseWrite() error }).CloseWrite())
+		if err := <-c.ended; err == nil {
+			t.Error("ended without a reason")
+		}
+		for {
+			f, err := c.conn.ReadFrame()
+			if err != nil {
+				if err != io.EOF {
+					t.Errorf("the replies end with %v", err)
+				}
+				return
+			}
+			if err := wire.Decode(f.Body, wire.NewMessage(f.Header)); err != nil {
+				t.Errorf("%v cannot be read: %v", f.Header, err)
+			}
+		}
+	})
+}
+
+// One LOOKUP with 50 of 200 sources, through the registry, the swarms and the session, without the network.
+func BenchmarkLookup(b *testing.B) {
+	h := newHost(overPlaintext)
+	for range 200 {
+		c := connect(b, h)
+		must(b, c.announce(c.candidates(time.Hour), offerOf(1, 4)))
+	}
+	c := connect(b, h)
+	_, err := c.publish(1, "a", objectOf(1))
+	must(b, err)
+	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), log: h.Log}
+	ask := wire.AppendRequest(nil, wire.KindLookup, 9, &wire.Lookup{Group: shoal.Public, Name: "a"})
+	f := wire.Frame{Header: wire.Header{Kind: wire.KindLookup, ID: 9}, Body: ask[wire.HeaderSize:]}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.handle(f); err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(s.out)))
+		s.out = s.out[:0]
+	}
+}
