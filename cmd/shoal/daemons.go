@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -55,6 +56,7 @@ func newPeer() *cobra.Command {
 				return err
 			}
 			config.Listen = listen
+			keepHeapSmall()
 			d, err := client.OpenDaemon(cmd.Context(), config, dir)
 			if err != nil {
 				return err
@@ -72,6 +74,10 @@ func newPeer() *cobra.Command {
 	cmd.Flags().StringVar(&listen, "listen", "", "the address for other peers, HOST:PORT; default: any free port")
 	return cmd
 }
+
+// keepHeapSmall makes the garbage collector run early. What moves pieces has next to nothing alive, and would otherwise
+// grow by as much garbage as Go thinks is small.
+func keepHeapSmall() { debug.SetGCPercent(20) }
 
 // printJSON prints one event.
 func printJSON(event any) {

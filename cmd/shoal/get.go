@@ -57,6 +57,7 @@ func (g *getFlags) run(ctx context.Context, targets []string) error {
 			return shoal.Errorf(shoal.BadRequest, "several files need a folder to go to: %w", err)
 		}
 	}
+	keepHeapSmall()
 	config, err := g.config(zerolog.ErrorLevel)
 	if err != nil {
 		return err
