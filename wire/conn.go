@@ -23,7 +23,8 @@ type Conn struct {
 	r        *bufio.Reader
 	head     [HeaderSize]byte
 	body     []byte
-	data     int // bytes of the last PIECE not read yet
+	data     int   // bytes of the last PIECE not read yet
+	failed   error // why the data of a PIECE did not come: nothing can follow it
 	received atomic.Int64
 }
 
@@ -36,10 +37,13 @@ func (c *Conn) Buffered() int { return c.r.Buffered() }
 // Received is the number of bytes read so far: a sign of life even within a frame. Any goroutine may ask.
 func (c *Conn) Received() int64 { return c.received.Load() }
 
-// ReadFrame reads the next frame. After a PIECE, its Data bytes must be taken with ReadData or SkipData first. The error
-// is io.EOF where the connection ends between two frames; it has code BadRequest where a rule is broken, and then the
-// connection cannot be read any further.
+// ReadFrame reads the next frame. After a PIECE, its Data bytes must be taken with ReadData or SkipData first; where that
+// failed, so does ReadFrame. The error is io.EOF where the connection ends between two frames; it has code BadRequest
+// where a rule is broken, and then the connection cannot be read any further.
 func (c *Conn) ReadFrame() (Frame, error) {
+	if c.failed != nil {
+		return Frame{}, c.failed
+	}
 	if c.data != 0 {
 		panic("wire: ReadFrame with unread piece data")
 	}
@@ -76,7 +80,8 @@ func (c *Conn) ReadData(p []byte) error {
 		c.received.Add(int64(n))
 		p = p[n:]
 		if err != nil && len(p) > 0 {
-			return cutShort(err)
+			c.failed = cutShort(err)
+			return c.failed
 		}
 	}
 	return nil
@@ -86,7 +91,8 @@ func (c *Conn) ReadData(p []byte) error {
 func (c *Conn) SkipData() error {
 	n, err := c.r.Discard(c.data)
 	c.data -= n
-	return cutShort(err)
+	c.failed = cutShort(err)
+	return c.failed
 }
 
 // readBody reads n bytes. A large buffer grows with what arrives, so that a header alone costs the sender as much as

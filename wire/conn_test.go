@@ -103,6 +103,26 @@ func TestMisusePanics(t *testing.T) {
 }
 
 // A block goes straight into its destination: its bytes are asked for by reads as large as it is.
+func TestDataThatBreaksOff(t *testing.T) {
+	stream := piece(1, pattern(100))
+	for name, take := range map[string]func(*Conn, int) error{
+		"ReadData": func(c *Conn, n int) error { return c.ReadData(make([]byte, n)) },
+		"SkipData": func(c *Conn, _ int) error { return c.SkipData() },
+	} {
+		c := received(t, stream[:len(stream)-10], len(stream))
+		f, err := c.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := take(c, f.Data); !errors.Is(err, shoal.Unreachable) {
+			t.Errorf("%s: %v, want %v", name, err, shoal.Unreachable)
+		}
+		if _, err := c.ReadFrame(); !errors.Is(err, shoal.Unreachable) {
+			t.Errorf("a frame after %s had failed: %v, want %v", name, err, shoal.Unreachable)
+		}
+	}
+}
+
 func TestLargeReadsBypassBuffer(t *testing.T) {
 	near, far := wiretest.Pipe()
 	defer near.Close()
