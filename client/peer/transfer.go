@@ -130,7 +130,7 @@ func (t *transfer) loop() {
 		case <-ticker.C:
 			t.tick()
 		case <-t.ctx.Done():
-			t.fail(context.Cause(t.ctx))
+			t.fail(shoal.Errorf(shoal.Canceled, "the download was stopped (%w)%s", context.Cause(t.ctx), t.kept()))
 		}
 	}
 }
@@ -264,12 +264,20 @@ func (t *transfer) conclude() (*store.File, error) {
 	return nil, t.result
 }
 
-func (t *transfer) noSources() error {
-	kept := ""
-	if t.status.Held > 0 {
-		kept = "; what has come is kept: run the same command again to go on"
+// kept says, for an error's text, what becomes of what has come.
+func (t *transfer) kept() string {
+	if t.status.Held == 0 {
+		return ""
 	}
-	if len(t.order) == 0 {
+	return "; what has come is kept, run the same command again to go on"
+}
+
+func (t *transfer) noSources() error {
+	switch {
+	case len(t.order) > 0:
+	case t.From != nil:
+		return shoal.Errorf(shoal.NoSources, "%v does not serve %v at the moment; start its peer, or fetch from others without --from", *t.From, t.Swarm.Object.ID)
+	default:
 		return shoal.Errorf(shoal.NoSources, "nobody serves %v at the moment; start a peer that has it, or wait longer with --timeout", t.Swarm.Object.ID)
 	}
 	reasons := ""
@@ -278,5 +286,5 @@ func (t *transfer) noSources() error {
 			reasons += "\n  " + s.status.Device.String() + ": " + s.status.Reason
 		}
 	}
-	return shoal.Errorf(shoal.NoSources, "nothing came for %v from any of %d known sources%s%s", t.Timeout, len(t.order), kept, reasons)
+	return shoal.Errorf(shoal.NoSources, "nothing came for %v from any of %d known sources%s%s", t.Timeout, len(t.order), t.kept(), reasons)
 }
