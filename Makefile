@@ -12,7 +12,7 @@ SCRIPTS := .ci/run scripts/*.sh
 .PHONY: help build run test bench fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
 build: native ## build bin/shoal
 	go build -tags native -o bin/shoal ./cmd/shoal
@@ -42,12 +42,13 @@ clean: ## remove what was built
 setup-build setup-test setup-bench: setup-%:
 	@scripts/setup.sh $*
 
-# The archive that package native links, and its C tests.
+# The archive that package native links, and the Go file that tells the Go toolchain of its changes.
 native: setup-build
 	@[ -e build/Makefile ] || cmake -S . -B build -DCMAKE_BUILD_TYPE=Release >/dev/null
-	@cmake --build build --parallel >/dev/null
+	@cmake --build build --target archive_hash --parallel >/dev/null
 
 test-native: native
+	@cmake --build build --parallel >/dev/null
 	ctest --test-dir build --output-on-failure --no-tests=error
 
 test-go: build

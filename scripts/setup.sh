@@ -25,12 +25,16 @@ need_build() {
     need cmake
     need gcc
     [[ -e /usr/include/stdlib.h ]] || missing+=(libc6-dev)
+    # Without these Go cannot download modules.
+    [[ -e /etc/ssl/certs/ca-certificates.crt || -d /etc/pki ]] || missing+=(ca-certificates)
 }
 
 need_test() {
     need_build
     need shellcheck
     need b3sum
+    need rpcgen rpcsvc-proto
+    [[ -d /usr/include/tirpc ]] || missing+=(libtirpc-dev)
 }
 
 has_nginx() {
@@ -40,6 +44,7 @@ has_nginx() {
 need_bench() {
     need_build
     need aria2c aria2
+    # What the unpacked one links with.
     has_nginx || missing+=(libpcre2-8-0 libssl3 zlib1g)
 }
 

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		list []int
+		want int
+	}{{[]int{7}, 7}, {[]int{9, 1}, 1}, {[]int{5, 1, 9}, 5}, {[]int{4, 3, 2, 1}, 2}} {
+		if got := median(c.list); got != c.want {
+			t.Errorf("median(%v) = %d, want %d", c.list, got, c.want)
+		}
+	}
+}
+
+func TestVerdictsAtTheirBars(t *testing.T) {
+	for _, c := range []struct {
+		verdict
+		ok bool
+	}{
+		{verdict{measured: 2, bar: 2, atLeast: true}, true},
+		{verdict{measured: 1.99, bar: 2, atLeast: true}, false},
+		{verdict{measured: 64, bar: 64}, true},
+		{verdict{measured: 64.1, bar: 64}, false},
+	} {
+		word := strings.Fields(c.String())[0]
+		if c.verdict.ok() != c.ok || (word == "ok") != c.ok {
+			t.Errorf("%q, want ok: %v", c.String(), c.ok)
+		}
+		if err := report([]verdict{{}, c.verdict}); (err == nil) != c.ok || (err != nil && !errors.Is(err, errShort)) {
+			t.Errorf("report with %q: %v", c.String(), err)
+		}
+	}
+}
+
+func TestChange(t *testing.T) {
+	if up, down := change(100, 110), change(100, 90); up < 9.99 || up > 10.01 || down < 9.99 || down > 10.01 {
+		t.Errorf("changes %v and %v, want 10", up, down)
+	}
+}
+
+func TestSameFindsADifference(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for _, path := range []string{a, b} {
+		if err := makeRandom(path, 3*mib+5, 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := same(a, b); err != nil {
+		t.Errorf("the same seed: %v", err)
+	}
+	if err := os.Truncate(b, 3*mib+4); err != nil {
+		t.Fatal(err)
+	}
+	if err := same(a, b); err == nil {
+		t.Error("a file that is one byte shorter counts as the same")
+	}
+	if err := makeRandom(b, 3*mib+5, 8); err != nil {
+		t.Fatal(err)
+	}
+	if err := same(a, b); err == nil {
+		t.Error("other bytes count as the same")
+	}
+}
+
+// A sparse file has bytes on both sides of the boundaries where 31 and 32 bits end, and at both ends.
+func TestSparseHasBytesAtItsBoundaries(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sparse")
+	const size = 6 * gib
+	if err := makeSparse(path, size, 1); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() != size {
+		t.Fatalf("size %v, %v, want %d", info.Size(), err, int64(size))
+	}
+	for _, at := range []int64{0, 2*gib - 64, 2 * gib, 4*gib - 64, 4 * gib, size - 64} {
+		part := make([]byte, 64)
+		if _, err := f.ReadAt(part, at); err != nil {
+			t.Fatal(err)
+		}
+		if string(part) == string(make([]byte, 64)) {
+			t.Errorf("nothing at %d", at)
+		}
+	}
+}
