@@ -202,14 +202,16 @@ func (s *sender) next(spare []byte) (frames []byte, b *block, more bool) {
 	return spare[:0], b, true
 }
 
-// sendBlock answers a REQUEST: by the block, or by an error when the file has changed. An error it returns has left the
-// connection in the middle of a frame.
+// sendBlock answers a REQUEST: by the block, or by an error when the file has changed or is gone. An error it returns
+// has left the connection in the middle of a frame.
 func (s *sender) sendBlock(b *block) error {
-	content, err := b.member.item.current()
-	if err == nil {
-		err = content.Check()
-	}
+	content, err := b.member.item.hold()
 	if err != nil {
+		s.refuse(wire.KindRequest, b.id, err)
+		return nil
+	}
+	defer content.Release()
+	if err := content.Check(); err != nil {
 		s.refuse(wire.KindRequest, b.id, err)
 		return nil
 	}

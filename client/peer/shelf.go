@@ -121,6 +121,16 @@ func (it *item) current() (store.Content, error) {
 	return it.content, it.gone
 }
 
+// hold is the item's content, kept open until its Release: what takes its place may close it at any time.
+func (it *item) hold() (store.Content, error) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.gone != nil {
+		return nil, it.gone
+	}
+	return it.content, it.content.Hold()
+}
+
 // knows reports whether the other side was told of a piece (rule P6).
 func (m *member) knows(piece int) bool {
 	m.item.mu.Lock()
