@@ -13,8 +13,9 @@ import (
 const (
 	// maxHandshakes is how many connections may be in their handshake at once. Further ones wait in the kernel's backlog.
 	maxHandshakes = 256
-	// patience is how long a handshake is left alone while others wait for its place: many times what it takes.
-	patience = time.Second
+	// patience is how long a handshake is left alone while others wait for its place: many times what all of them take
+	// at once on a small machine, or honest clients would be turned away after the work has been done.
+	patience = 3 * time.Second
 )
 
 // admission decides who gets in. Handshakes that dawdle make room for others as soon as there is need, so that whoever

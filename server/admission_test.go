@@ -46,7 +46,7 @@ func greet(t *testing.T, nc net.Conn) (*identity.Established, error) {
 	}.Open(t.Context(), nc)
 }
 
-// Whoever fills all places for handshakes with silence keeps others out for a second at most, not for ten.
+// Whoever fills all places for handshakes with silence keeps others out for as long as patience lasts, not for ten seconds.
 func TestSilentFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := wiretest.Listen()
@@ -89,25 +89,27 @@ func TestSilentFlood(t *testing.T) {
 
 // A flood of honest clients is served in the order in which they come, however many there are.
 func TestHonestFlood(t *testing.T) {
-	l := wiretest.Listen()
-	open(t, Config{Transport: overPlaintext}, l)
-	done := make(chan error)
-	const clients = 2 * maxHandshakes
-	for range clients {
-		go func() {
-			nc, err := l.Dial(t.Context())
-			if err == nil {
-				defer nc.Close()
-				_, err = greet(t, nc)
-			}
-			done <- err
-		}()
-	}
-	for range clients {
-		if err := <-done; err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		l := wiretest.Listen()
+		open(t, Config{Transport: overPlaintext}, l)
+		done := make(chan error)
+		const clients = 2 * maxHandshakes
+		for range clients {
+			go func() {
+				nc, err := l.Dial(t.Context())
+				if err == nil {
+					defer nc.Close()
+					_, err = greet(t, nc)
+				}
+				done <- err
+			}()
 		}
-	}
+		for range clients {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // A server that is stopped while a connection waits for its place stops.
