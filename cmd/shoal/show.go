@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -70,11 +71,19 @@ func (i *item) report(status peer.Status) {
 	i.mu.Unlock()
 	i.bar.SetCurrent(status.Held)
 	if status.Waiting && !was.Waiting {
-		i.event(map[string]any{"event": "waiting", "name": i.name, "held": status.Held})
+		i.waits(status)
 	}
 	if now := time.Now(); now.Sub(i.said) >= jsonEvery {
 		i.said = now
 		i.event(map[string]any{"event": "progress", "name": i.name, "held": status.Held, "size": status.Size, "sources": sharesOf(status)})
+	}
+}
+
+// waits says that nobody can be asked for anything at the moment; on a terminal the bar does.
+func (i *item) waits(status peer.Status) {
+	i.event(map[string]any{"event": "waiting", "name": i.name, "held": status.Held})
+	if barOutput() == nil {
+		fmt.Fprintf(os.Stderr, "shoal: %s: waiting for a source\n", printable(string(i.name)))
 	}
 }
 
