@@ -1,0 +1,220 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/client/tracker"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+// scripted is a peer whose answers the test writes, frame by frame. What no script is for is answered as it should be.
+type scripted struct {
+	w        *world
+	key      *identity.Key
+	tracker  *tracker.Tracker
+	listener net.Listener
+	swarm    shoal.Swarm
+	manifest *shoal.Manifest
+	content  []byte
+	script   script
+	stop     context.CancelFunc
+	run      sync.WaitGroup
+
+	mu       sync.Mutex // guards the rest
+	ended    bool
+	conns    map[net.Conn]struct{}
+	joins    int           // how often the swarm was joined
+	requests []uint32      // pieces that were asked for
+	asked    chan struct{} // closed when the first was
+}
+
+// script is what a scripted peer does otherwise than it should. Each returns what goes onto the connection; nil for
+// nothing at all.
+type script struct {
+	manifest func(s *scripted, id uint32) []byte
+	block    func(s *scripted, id uint32, m wire.Request) []byte
+}
+
+// device is the peer's device.
+func (s *scripted) device() string { return s.key.Device().String() }
+
+// scripted starts a peer that publishes content as name and says that it has all of it.
+func (w *world) scripted(name string, content []byte, plot script) *scripted {
+	w.Helper()
+	object, manifest, err := shoal.HashFile(w.Context(), bytes.NewReader(content), int64(len(content)), nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.Fatal(err)
+	}
+	s := &scripted{
+		w: w, key: identity.NewKey(), listener: listener, swarm: shoal.Swarm{Group: shoal.Public, Object: object},
+		manifest: manifest, content: content, script: plot, conns: map[net.Conn]struct{}{}, asked: make(chan struct{}),
+	}
+	realm, err := shoal.ParseRealmKey(w.realm)
+	if err != nil {
+		w.Fatal(err)
+	}
+	at := netip.MustParseAddrPort(listener.Addr().String())
+	s.tracker = tracker.New(tracker.Config{
+		Server: w.address, Key: s.key, Transport: identity.Transport{Security: wire.TLS},
+		Accept: func(r *wire.HelloReply) error {
+			return identity.VerifyServer(r.Certificate, realm, r.Identity, time.Now())
+		},
+		Addresses: func(netip.Addr) []identity.Candidate {
+			return []identity.Candidate{{Security: wire.TLS, Addr: at}}
+		},
+		Log: zerolog.Nop(),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.run.Go(func() { _ = s.tracker.Run(ctx) })
+	s.run.Go(s.accept)
+	w.Cleanup(s.close)
+	_, err = shoal.ParseName(name)
+	if err == nil {
+		err = s.tracker.Publish(w.Context(), shoal.Public, shoal.Name(name), object)
+	}
+	if err == nil {
+		s.tracker.Offer(s.swarm, object.Pieces())
+		err = s.tracker.Announced(w.Context())
+	}
+	if err != nil {
+		w.Fatalf("a scripted peer: %v", err)
+	}
+	return s
+}
+
+func (s *scripted) close() {
+	s.stop()
+	s.listener.Close()
+	s.mu.Lock()
+	s.ended = true
+	for nc := range s.conns {
+		nc.Close()
+	}
+	s.mu.Unlock()
+	s.run.Wait()
+}
+
+func (s *scripted) accept() {
+	for {
+		nc, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		if s.ended {
+			nc.Close()
+		}
+		s.conns[nc] = struct{}{}
+		s.mu.Unlock()
+		s.run.Go(func() {
+			defer nc.Close()
+			responder := identity.Responder{Key: s.key, Serves: wire.ServicePeer, Transport: identity.Transport{Security: wire.TLS}}
+			e, err := responder.Accept(context.Background(), nc)
+			if err == nil {
+				err = s.converse(e.Conn)
+			}
+			if errors.Is(err, shoal.BadRequest) {
+				s.w.Errorf("the getter broke a rule: %v", err)
+			}
+		})
+	}
+}
+
+// converse answers frames until the connection ends.
+func (s *scripted) converse(c *wire.Conn) error {
+	for {
+		f, err := c.ReadFrame()
+		if err != nil {
+			return err
+		}
+		reply, err := s.answer(f)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Write(reply); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *scripted) answer(f wire.Frame) ([]byte, error) {
+	switch f.Kind {
+	case wire.KindJoin:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.joins++
+		return wire.AppendReply(nil, f.Kind, f.ID, &wire.JoinReply{Handle: 7, Whole: true}), nil
+	case wire.KindManifest:
+		if s.script.manifest != nil {
+			return s.script.manifest(s, f.ID), nil
+		}
+		return wire.AppendReply(nil, f.Kind, f.ID, &wire.ManifestReply{Manifest: *s.manifest}), nil
+	case wire.KindRequest:
+		var m wire.Request
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return nil, err
+		}
+		s.note(m.Piece)
+		if s.script.block != nil {
+			return s.script.block(s, f.ID, m), nil
+		}
+		return s.block(f.ID, m), nil
+	case wire.KindPing, wire.KindLeave:
+		return wire.AppendReply(nil, f.Kind, f.ID, &wire.Empty{}), nil
+	}
+	return nil, nil // CANCEL and BYE
+}
+
+func (s *scripted) note(piece uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.requests) == 0 {
+		close(s.asked)
+	}
+	s.requests = append(s.requests, piece)
+}
+
+// block is the right answer to a request.
+func (s *scripted) block(id uint32, m wire.Request) []byte {
+	offset, _ := s.swarm.Object.PieceRange(int(m.Piece))
+	offset += int64(m.Begin)
+	head := wire.AppendPieceHead(nil, id, wire.PieceHead{Piece: m.Piece, Begin: m.Begin}, m.Length)
+	return append(head, s.content[offset:offset+int64(m.Length)]...)
+}
+
+// seen is how often the swarm was joined and how many pieces were asked for.
+func (s *scripted) seen() (joins, requests int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.joins, len(s.requests)
+}
+
+// askedTwice are pieces that were asked for more than once.
+func (s *scripted) askedTwice() []uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sorted := slices.Sorted(slices.Values(s.requests))
+	var twice []uint32
+	for i := range sorted[1:] {
+		if sorted[i] == sorted[i+1] {
+			twice = append(twice, sorted[i])
+		}
+	}
+	return twice
+}
