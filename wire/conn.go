@@ -14,7 +14,7 @@ const (
 	// readBuffer is small, because larger reads go past it straight into their destination.
 	readBuffer = 4 << 10
 	// keepBody is the largest body buffer that a Conn keeps between frames.
-	keepBody = 64 << 10
+	keepBody = 4 << 10
 )
 
 // Conn reads frames from a connection. One goroutine may read while others write to the net.Conn.
