@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"shoal"
+	"shoal/client/link"
 	"shoal/client/peer"
 	"shoal/client/store"
 	"shoal/client/tracker"
@@ -79,7 +80,7 @@ func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swa
 	bulk.Buffer = identity.BulkBuffer
 	cl := &Client{
 		config: c, key: key, shelf: peer.NewShelf(), fatal: make(chan error, 1),
-		pool: peer.NewPool(key, bulk, new(store.Buffers), c.Log),
+		pool: peer.NewPool(key, bulk, link.TCP(bulk), new(store.Buffers), c.Log),
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	cl.cancel = cancel

@@ -20,8 +20,8 @@ func (e *FirstContactError) Error() string {
 		"It shows the realm fingerprint %s. If that is what the server printed when it was started, say --pin %[2]s", e.Server, e.Realm)
 }
 
-// Is makes errors.Is(err, shoal.Untrusted) true.
-func (e *FirstContactError) Is(target error) bool { return target == error(shoal.Untrusted) }
+// Unwrap gives it its code.
+func (e *FirstContactError) Unwrap() error { return shoal.Untrusted }
 
 // trust decides whether a server is of the realm that it should be.
 type trust struct {

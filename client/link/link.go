@@ -3,10 +3,12 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -36,6 +38,13 @@ type pending struct {
 	onReply func(wire.Frame, error)
 }
 
+// LostError is why a request has no reply: the link ended. It has the code of the reason.
+type LostError struct{ Reason error }
+
+func (e *LostError) Error() string { return e.Reason.Error() }
+
+func (e *LostError) Unwrap() error { return e.Reason }
+
 // New makes a link over an established connection. Run must be called for anything to move.
 func New(e *identity.Established) *Link {
 	return &Link{Established: e, nextID: 2, pending: map[uint32]pending{}, wake: make(chan struct{}, 1)}
@@ -56,7 +65,7 @@ func (l *Link) Run(ctx context.Context, onEvent func(wire.Frame) error) error {
 	l.pending = nil
 	l.mu.Unlock()
 	for _, p := range open {
-		p.onReply(wire.Frame{}, err)
+		p.onReply(wire.Frame{}, &LostError{err})
 	}
 	return err
 }
@@ -73,10 +82,18 @@ func (l *Link) end(reason error) {
 	}
 	l.mu.Unlock()
 	if first {
-		_ = l.SetDeadline(time.Now()) // TLS would wait for its last alert to be sent
-		_ = l.Conn.Close()
+		Cut(l.Conn.Conn)
 		l.signal()
 	}
+}
+
+// Cut closes a connection without waiting for anything: TLS would send a last alert first, for which it gives another
+// side that does not read five seconds.
+func Cut(c net.Conn) {
+	if tls, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = tls.NetConn()
+	}
+	_ = c.Close()
 }
 
 func (l *Link) signal() {
@@ -87,13 +104,13 @@ func (l *Link) signal() {
 }
 
 // Start sends a request and returns its id. onReply is called exactly once: in the reading goroutine with the reply, or
-// with an error: the one that the other side answered, or why the link ended. It must read the Data of a PIECE.
+// with an error: the one that the other side answered, or a *LostError. It may read the Data of a PIECE.
 func (l *Link) Start(kind wire.Kind, m wire.Message, onReply func(wire.Frame, error)) uint32 {
 	l.mu.Lock()
 	if l.ended != nil || l.pending == nil {
 		reason := l.ended
 		l.mu.Unlock()
-		onReply(wire.Frame{}, reason)
+		onReply(wire.Frame{}, &LostError{reason})
 		return 0
 	}
 	id := l.freshID()
@@ -124,17 +141,24 @@ func (l *Link) Event(kind wire.Kind, m wire.Message) {
 	}
 }
 
-// Call sends a request and waits for its reply, which is decoded into reply. Byte slices in it are copies of its own.
+// Call sends a request and waits for its reply, which is decoded into reply. Byte slices in it are copies of its own. A
+// reply that cannot be decoded ends the link (rule F7).
 func (l *Link) Call(ctx context.Context, kind wire.Kind, m, reply wire.Message) error {
-	done := make(chan error, 1)
-	l.Start(kind, m, func(f wire.Frame, err error) {
-		if err == nil {
-			err = wire.Decode(append([]byte(nil), f.Body...), reply)
-		}
-		done <- err
-	})
+	type outcome struct {
+		body []byte
+		err  error
+	}
+	done := make(chan outcome, 1)
+	l.Start(kind, m, func(f wire.Frame, err error) { done <- outcome{bytes.Clone(f.Body), err} })
 	select {
-	case err := <-done:
+	case got := <-done:
+		if got.err != nil {
+			return got.err
+		}
+		err := wire.Decode(got.body, reply)
+		if err != nil {
+			l.end(err)
+		}
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -147,8 +171,10 @@ func (l *Link) read(onEvent func(wire.Frame) error) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return shoal.Errorf(shoal.Unreachable, "the other side closed the connection")
-		case err != nil:
+		case errors.Is(err, shoal.BadRequest):
 			return fmt.Errorf("reading from %v: %w", l.RemoteAddr(), err)
+		case err != nil:
+			return shoal.Errorf(shoal.Unreachable, "reading from %v: %w", l.RemoteAddr(), err)
 		case f.Kind == wire.KindBye:
 			var reason wire.Bye
 			if err := wire.Decode(f.Body, &reason); err != nil {
@@ -172,14 +198,16 @@ func (l *Link) read(onEvent func(wire.Frame) error) error {
 func (l *Link) reply(f wire.Frame) error {
 	l.mu.Lock()
 	p, open := l.pending[f.ID]
-	delete(l.pending, f.ID)
+	if open = open && p.kind == f.Kind; open {
+		delete(l.pending, f.ID)
+	}
 	l.mu.Unlock()
-	if !open || p.kind != f.Kind {
+	if !open {
 		return shoal.Errorf(shoal.BadRequest, "%v answers nothing that was asked (rule F5)", f.Header)
 	}
 	if f.Flags&wire.FlagError == 0 {
 		p.onReply(f, nil)
-		return nil
+		return l.SkipData() // what the receiver of a PIECE left, or could not read
 	}
 	var failed wire.ErrorReply
 	err := wire.Decode(f.Body, &failed)
@@ -223,6 +251,7 @@ func (l *Link) write() {
 			continue
 		}
 		quiet = false
+		_ = l.SetWriteDeadline(time.Now().Add(2 * pingEvery)) // while it waits, nobody looks for signs of life
 		if _, err := l.Write(batch); err != nil {
 			l.end(shoal.Errorf(shoal.Unreachable, "writing to %v: %w", l.RemoteAddr(), err))
 			return

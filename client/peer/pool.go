@@ -27,15 +27,19 @@ type Pool struct {
 	transport identity.Transport
 	buffers   *store.Buffers
 	log       zerolog.Logger
+	dial      link.Dialer
 
 	mu    sync.Mutex // guards conns, and the users of each
 	conns map[swarm.PeerID]*conn
 	run   sync.WaitGroup // the connections' goroutines
 }
 
-// NewPool makes a Pool whose connections protect themselves as transport says and assemble pieces in buffers.
-func NewPool(key *identity.Key, transport identity.Transport, buffers *store.Buffers, log zerolog.Logger) *Pool {
-	return &Pool{key: key, transport: transport, buffers: buffers, log: log, conns: map[swarm.PeerID]*conn{}}
+// NewPool makes a Pool whose connections are opened by dial, protect themselves as transport says, and assemble pieces
+// in buffers.
+func NewPool(key *identity.Key, transport identity.Transport, dial link.Dialer, buffers *store.Buffers, log zerolog.Logger) *Pool {
+	return &Pool{
+		key: key, transport: transport, dial: dial, buffers: buffers, log: log, conns: map[swarm.PeerID]*conn{},
+	}
 }
 
 // conn is one connection to a peer.
@@ -136,7 +140,7 @@ func (c *conn) open(source tracker.Source) (*link.Link, error) {
 func (c *conn) dial(candidate identity.Candidate) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, dialTimeout)
 	defer cancel()
-	return tracker.Dial(ctx, c.pool.transport, candidate.Addr.String())
+	return c.pool.dial(ctx, candidate.Addr.String())
 }
 
 // accept takes nobody but the device that is wanted (rule H8).

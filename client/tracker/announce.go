@@ -69,9 +69,13 @@ func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
 	todo := maps.Clone(t.published)
 	t.mu.Unlock()
 	for label, o := range todo {
+		if !t.isPublished(label, o) { // forgotten meanwhile
+			continue
+		}
 		m := wire.Publish{Sequence: t.nextSequence(), Group: label.group, Name: label.name, Content: o}
 		err := l.Call(ctx, wire.KindPublish, &m, &wire.MutationReply{})
-		if errors.Is(err, shoal.Unreachable) || ctx.Err() != nil {
+		var lost *link.LostError
+		if errors.As(err, &lost) || ctx.Err() != nil {
 			return err
 		}
 		if err != nil {
@@ -79,6 +83,12 @@ func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
 		}
 	}
 	return nil
+}
+
+func (t *Tracker) isPublished(l label, o shoal.Object) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.published[l] == o
 }
 
 // announce sends the changed offers, and first the candidates if there are any to send.

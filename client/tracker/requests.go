@@ -79,12 +79,20 @@ func (t *Tracker) List(ctx context.Context, group shoal.Group) ([]wire.Entry, er
 
 // LookupName finds an object by its name. The error has code NotFound where there is none.
 func (t *Tracker) LookupName(ctx context.Context, group shoal.Group, name shoal.Name) (*Found, error) {
-	return t.lookup(ctx, &wire.Lookup{Group: group, Name: name})
+	found, err := t.lookup(ctx, &wire.Lookup{Group: group, Name: name})
+	if err == nil && found.Name != name {
+		return nil, shoal.Errorf(shoal.Untrusted, "the server was asked for %q and answers with %q", name, found.Name)
+	}
+	return found, err
 }
 
 // LookupFile finds an object by its FileID. The error has code NotFound where there is none.
 func (t *Tracker) LookupFile(ctx context.Context, group shoal.Group, file shoal.FileID) (*Found, error) {
-	return t.lookup(ctx, &wire.Lookup{Group: group, File: file})
+	found, err := t.lookup(ctx, &wire.Lookup{Group: group, File: file})
+	if err == nil && found.Object.ID != file {
+		return nil, shoal.Errorf(shoal.Untrusted, "the server was asked for %v and answers with %v", file, found.Object.ID)
+	}
+	return found, err
 }
 
 func (t *Tracker) lookup(ctx context.Context, m *wire.Lookup) (*Found, error) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -32,6 +31,7 @@ type Config struct {
 	Server    string // HOST:PORT
 	Key       *identity.Key
 	Transport identity.Transport
+	Dial      link.Dialer // nil for TCP
 	// Accept decides whether the server is of the realm to be trusted.
 	Accept func(*wire.HelloReply) error
 	// Addresses gives where this process accepts connections, given its address as the server sees it; nil when it
@@ -65,6 +65,9 @@ type label struct {
 
 // New makes a Tracker that is not connected yet.
 func New(config Config) *Tracker {
+	if config.Dial == nil {
+		config.Dial = link.TCP(config.Transport)
+	}
 	return &Tracker{
 		config: config, up: make(chan struct{}), published: map[label]shoal.Object{},
 		offers: map[shoal.Swarm]uint32{}, changed: map[shoal.Swarm]struct{}{}, wake: make(chan struct{}, 1),
@@ -103,8 +106,11 @@ func (t *Tracker) Run(ctx context.Context) error {
 			}
 		}
 		if l != nil {
-			backoff = retryFirst
+			up := time.Now()
 			err := t.serve(ctx, l)
+			if time.Since(up) > retryMost { // a server that hangs up at once is no reason to hurry
+				backoff = retryFirst
+			}
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -122,7 +128,7 @@ func (t *Tracker) Run(ctx context.Context) error {
 func (t *Tracker) dial(ctx context.Context) (*link.Link, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	nc, err := Dial(ctx, t.config.Transport, t.config.Server)
+	nc, err := t.config.Dial(ctx, t.config.Server)
 	if err != nil {
 		return nil, shoal.Errorf(shoal.CodeOf(err), "connecting to the server at %s: %w", t.config.Server, err)
 	}
@@ -130,26 +136,13 @@ func (t *Tracker) dial(ctx context.Context) (*link.Link, error) {
 		Key: t.config.Key, Wanted: wire.ServiceServer, Transport: t.config.Transport, Accept: t.config.Accept,
 	}.Open(ctx, nc)
 	if err != nil {
-		return nil, shoal.Errorf(shoal.CodeOf(err), "connecting to the server at %s: %w", t.config.Server, err)
+		code := shoal.CodeOf(err)
+		if code == shoal.Internal { // the network's
+			code = shoal.Unreachable
+		}
+		return nil, shoal.Errorf(code, "connecting to the server at %s: %w", t.config.Server, err)
 	}
 	return link.New(e), nil
-}
-
-// Dial opens a TCP connection where the transport allows it. The error has code Unreachable, or Denied for plaintext
-// that would leave the machine.
-func Dial(ctx context.Context, transport identity.Transport, address string) (net.Conn, error) {
-	var dialer net.Dialer
-	nc, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, shoal.Errorf(shoal.Unreachable, "%w; is it running, and the address right?", err)
-	}
-	if host, _, err := net.SplitHostPort(nc.RemoteAddr().String()); err == nil {
-		if err := transport.CheckAddress(host); err != nil {
-			nc.Close()
-			return nil, err
-		}
-	}
-	return nc, nil
 }
 
 // serve runs one connection to its end.
@@ -217,7 +210,8 @@ func (t *Tracker) call(ctx context.Context, kind wire.Kind, m, reply wire.Messag
 			return err
 		}
 		err = l.Call(ctx, kind, m, reply)
-		if !errors.Is(err, shoal.Unreachable) || ctx.Err() != nil {
+		var lost *link.LostError
+		if !errors.As(err, &lost) || errors.Is(err, shoal.BadRequest) || ctx.Err() != nil {
 			return err
 		}
 		// The connection went away. A mutation may have been carried out: its sequence number makes asking again safe.
