@@ -119,10 +119,13 @@ func nodes(data []byte, unit int) []Hash {
 	return append(pool, native.Sum(data))
 }
 
-// tails are the chunks of data, each also cut to the length that fits.
+// tails are the parts of data from the beginning of a chunk that have the given length, and some of two chunks.
 func tails(data []byte, length int) (all [][]byte) {
 	for begin := 0; begin+length <= len(data); begin += chunk {
 		all = append(all, data[begin:begin+length])
+		if begin+2*chunk <= len(data) {
+			all = append(all, data[begin:begin+2*chunk])
+		}
 	}
 	return all
 }

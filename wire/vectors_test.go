@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"shoal"
 	"shoal/wire/spec"
@@ -265,17 +266,19 @@ func TestRefused(t *testing.T) {
 
 // Refusing must not take what follows for a frame, nor read the body of a frame that is too long.
 func TestRefusesBeforeBody(t *testing.T) {
-	near, far := wiretest.Pipe()
-	defer near.Close()
-	defer far.Close()
-	h := Header{Length: kinds[KindPublish].requestLimit + 1, Kind: KindPublish, ID: 1}
-	if _, err := far.Write(h.append(nil)); err != nil {
-		t.Fatal(err)
-	}
-	// The body never comes, and the connection stays open: only a reader that does not want it returns.
-	if _, err := NewConn(near).ReadFrame(); shoal.CodeOf(err) != shoal.BadRequest {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		near, far := wiretest.Pipe()
+		for _, h := range bodies() {
+			h.Length = kinds[h.Kind].limit(h.Flags) + 1
+			if _, err := far.Write(h.append(nil)); err != nil {
+				t.Fatal(err)
+			}
+			// The body never comes, and the connection stays open: only a reader that does not want it returns.
+			if _, err := NewConn(near).ReadFrame(); shoal.CodeOf(err) != shoal.BadRequest {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func head(b []byte) []byte { return b[:min(len(b), 200)] }

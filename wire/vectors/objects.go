@@ -262,6 +262,8 @@ func shorter() []Forged {
 		return Forged{name, o.FileID, size, m}
 	}
 	half := makeObject(2 * pieceLength).Manifest
+	chunks := makeObject(4 * chunkLength)
+	end := Content(4 * chunkLength)[2*chunkLength:]
 	return []Forged{
 		claim("four pieces as two: the halves of the tree, the true end", 2*pieceLength,
 			Manifest{Pieces: halves, Tail: o.Manifest.Tail, Siblings: o.Manifest.Siblings}),
@@ -275,5 +277,9 @@ func shorter() []Forged {
 			Manifest{Pieces: []Hex{halves[0], h[2], h[3]}, Tail: o.Manifest.Tail, Siblings: o.Manifest.Siblings}),
 		claim("a byte less: the true hashes, the last chunk cut", 4*pieceLength-1,
 			Manifest{Pieces: h, Tail: o.Manifest.Tail[:chunkLength-1], Siblings: o.Manifest.Siblings}),
+		{
+			"four chunks as three: the last two as the last", chunks.FileID, 3 * chunkLength,
+			Manifest{Size: 3 * chunkLength, Pieces: []Hex{}, Tail: end, Siblings: chunks.Manifest.Siblings[1:]},
+		},
 	}
 }

@@ -1,6 +1,7 @@
 package vectors
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -123,6 +124,7 @@ func (r *refusals) leaf(b body, e *spec.Encoding, l spec.Leaf) {
 	case spec.Array:
 		r.refuse(b, "X2", &spec.Encoding{Bytes: e.Bytes[:l.End]}, "%s has two elements by its length, and none in the body", l.Path)
 		r.refuse(b, "X2", word(uint32(l.Type.Length)+1), "%s has %d elements by its length", l.Path, l.Type.Length+1)
+		r.refuse(b, "X2", lengthen(e, l, int(l.Type.Length)+1), "%s has %d elements", l.Path, l.Type.Length+1)
 		r.refuse(b, "X2", word(math.MaxUint32), "%s has %d elements by its length", l.Path, uint32(math.MaxUint32))
 		r.refuse(b, "X2", word(uint32(l.Type.Length)), "%s has %d elements by its length, the body fewer", l.Path, l.Type.Length)
 	case spec.Opaque, spec.String:
@@ -159,6 +161,24 @@ func splice(e *spec.Encoding, begin, length int, by []byte) *spec.Encoding {
 	changed := append([]byte{}, e.Bytes[:begin]...)
 	changed = append(append(changed, by...), e.Bytes[begin+length:]...)
 	return &spec.Encoding{Bytes: changed}
+}
+
+// lengthen is e with the array at l replaced by one of the given number of elements, all like its first.
+func lengthen(e *spec.Encoding, l spec.Leaf, elements int) *spec.Encoding {
+	first, end := l.End, l.End
+	for _, part := range e.Leaves {
+		if strings.HasPrefix(part.Path, l.Path+".0") {
+			first = part.End
+		}
+		if strings.HasPrefix(part.Path, l.Path+".") {
+			end = part.End
+		}
+	}
+	element := e.Bytes[l.End:first]
+	by := binary.BigEndian.AppendUint32(nil, uint32(elements))
+	changed := splice(e, l.Begin, end-l.Begin, append(by, bytes.Repeat(element, elements)...))
+	changed.Runs = []spec.Run{{Begin: l.End, Period: len(element), Times: elements}}
+	return changed
 }
 
 // variable is s as a string or as opaque data.
