@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,9 +23,10 @@ type Daemon struct {
 	catalog *store.Catalog
 	control *controlServer
 
-	mu    sync.Mutex // guards names and files
-	names map[label]shoal.Object
-	files map[shoal.Swarm]*store.File // open, one for each swarm however many names it has
+	mu     sync.Mutex // guards the rest
+	names  map[label]shoal.Object
+	files  map[shoal.Swarm]*store.File // open, one for each swarm however many names it has
+	vacant map[label]shoal.Object      // names of changed files, to be freed where nobody else has the old content
 }
 
 type label struct {
@@ -35,7 +38,7 @@ type label struct {
 // the port for peers and the session with the server, which may come later. dir is where files that are fetched go when
 // the command names no place; it may be "".
 func OpenDaemon(ctx context.Context, c Config, dir string) (*Daemon, error) {
-	d := &Daemon{names: map[label]shoal.Object{}, files: map[shoal.Swarm]*store.File{}}
+	d := &Daemon{names: map[label]shoal.Object{}, files: map[shoal.Swarm]*store.File{}, vacant: map[label]shoal.Object{}}
 	var err error
 	if dir != "" {
 		if d.dir, err = makeFolder(dir); err != nil {
@@ -110,6 +113,9 @@ func (d *Daemon) restore() error {
 		if err != nil {
 			d.config.Log.Warn().Err(err).Str("name", string(e.Name)).Msg("no longer served")
 			if errors.Is(err, shoal.Changed) {
+				d.mu.Lock()
+				d.vacant[label{e.Group, e.Name}] = e.Object
+				d.mu.Unlock()
 				err = d.catalog.Delete(e.Group, e.Name)
 			}
 			if err != nil {
@@ -144,6 +150,8 @@ func (d *Daemon) offer(l label, file *store.File) {
 // Share makes file stand for name in the group, serves it, and remembers that. It takes the file over. It returns when
 // the server knows, or, where the server cannot be reached, with an error of code Unreachable and nothing done.
 func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File) error {
+	d.checkName(label{group, name})
+	d.freeNames(ctx)
 	err := d.tracker.Publish(ctx, group, name, file.Object())
 	if err == nil {
 		err = d.catalog.Put(store.Entry{
@@ -200,6 +208,7 @@ func (d *Daemon) changed(swarm shoal.Swarm, why error) {
 	for l, o := range d.names {
 		if l.group == swarm.Group && o == swarm.Object {
 			gone = append(gone, l)
+			d.vacant[l] = o
 		}
 	}
 	d.mu.Unlock()
@@ -208,6 +217,20 @@ func (d *Daemon) changed(swarm shoal.Swarm, why error) {
 		if err := d.forget(l, why); err != nil {
 			d.config.Log.Error().Err(err).Msg("updating the catalog")
 		}
+	}
+}
+
+// checkName forgets what a name stands for here if that has changed.
+func (d *Daemon) checkName(l label) {
+	d.mu.Lock()
+	swarm := shoal.Swarm{Group: l.group, Object: d.names[l]}
+	file := d.files[swarm]
+	d.mu.Unlock()
+	if file == nil {
+		return
+	}
+	if err := file.Check(); errors.Is(err, shoal.Changed) {
+		d.changed(swarm, err)
 	}
 }
 
@@ -222,15 +245,32 @@ func (d *Daemon) watch(ctx context.Context) {
 			return
 		}
 		d.mu.Lock()
-		files := make(map[shoal.Swarm]*store.File, len(d.files))
-		for swarm, f := range d.files {
-			files[swarm] = f
-		}
+		names := slices.Collect(maps.Keys(d.names))
 		d.mu.Unlock()
-		for swarm, f := range files {
-			if err := f.Check(); errors.Is(err, shoal.Changed) {
-				d.changed(swarm, err)
-			}
+		for _, l := range names {
+			d.checkName(l)
 		}
+		d.freeNames(ctx)
+	}
+}
+
+// freeNames takes the names of changed files away at the server, unless somebody else still serves what they stood for:
+// then the changed file can be published under them. Where the server cannot be asked, the next round does it.
+func (d *Daemon) freeNames(ctx context.Context) {
+	d.mu.Lock()
+	vacant := maps.Clone(d.vacant)
+	d.mu.Unlock()
+	for l, o := range vacant {
+		found, err := d.tracker.LookupName(ctx, l.group, l.name)
+		if err == nil && found.Object == o && len(found.Sources) == 0 {
+			err = d.tracker.Unpublish(ctx, l.group, l.name, o.ID)
+		}
+		if err != nil && !errors.Is(err, shoal.NotFound) {
+			d.config.Log.Debug().Err(err).Str("name", string(l.name)).Msg("freeing the name of a changed file")
+			continue
+		}
+		d.mu.Lock()
+		delete(d.vacant, l)
+		d.mu.Unlock()
 	}
 }
