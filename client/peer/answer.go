@@ -1,37 +1,49 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"shoal"
-	"shoal/client/store"
 	"shoal/wire"
 )
 
-func (c *served) join(m *wire.Join) (wire.Message, error) {
-	it := c.server.Shelf.find(m.Swarm)
+func (c *served) join(f wire.Frame) error {
+	var m wire.Join
+	if err := wire.Decode(f.Body, &m); err != nil {
+		return err
+	}
+	it, err := c.joinable(m.Swarm)
+	if err == nil {
+		c.handles++
+		joined := &member{handle: c.handles, out: c.out}
+		if err = it.join(joined, f.ID); err == nil {
+			c.members[joined.handle] = joined
+			return nil
+		}
+	}
+	c.out.refuse(f.Kind, f.ID, err)
+	return nil
+}
+
+// joinable is what is served in the swarm, if this connection may join it.
+func (c *served) joinable(swarm shoal.Swarm) (*item, error) {
+	it := c.server.Shelf.find(swarm)
 	if it == nil {
-		return nil, shoal.Errorf(shoal.NotFound, "%v is not served here in group %q", m.Swarm.Object.ID, m.Swarm.Group)
+		return nil, shoal.Errorf(shoal.NotFound, "%v is not served here in group %q", swarm.Object.ID, swarm.Group)
+	}
+	for handle, other := range c.members {
+		if _, gone := other.item.current(); gone != nil {
+			delete(c.members, handle)
+		} else if other.item == it {
+			return nil, shoal.Errorf(shoal.Limit, "this swarm is joined already, as %d (rule P2)", handle)
+		}
 	}
 	if len(c.members) >= wire.MaxSwarms {
 		return nil, shoal.Errorf(shoal.Limit, "%d swarms are joined on this connection (rule P2)", len(c.members))
 	}
-	for _, other := range c.members {
-		if other.item == it {
-			return nil, shoal.Errorf(shoal.Limit, "this swarm is joined already, as %d (rule P2)", other.handle)
-		}
-	}
-	c.handles++
-	member := &member{handle: c.handles, out: c.out}
-	whole, bitfield, err := it.join(member)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.check(it); err != nil {
-		return nil, err
-	}
-	c.members[member.handle] = member
-	return &wire.JoinReply{Handle: member.handle, Whole: whole, Bitfield: bitfield}, nil
+	return it, c.check(it)
 }
 
 func (c *served) leave(m *wire.Leave) (wire.Message, error) {
@@ -40,6 +52,7 @@ func (c *served) leave(m *wire.Leave) (wire.Message, error) {
 		return nil, err
 	}
 	member.item.leave(member)
+	c.out.forget(m.Handle)
 	delete(c.members, m.Handle)
 	return &wire.Empty{}, nil
 }
@@ -57,17 +70,27 @@ func (c *served) manifest(m *wire.ManifestRequest) (wire.Message, error) {
 }
 
 func (c *served) hashes(m *wire.HashesRequest) (wire.Message, error) {
-	member, content, err := c.holds(m.Handle, m.Piece)
+	member, err := c.holds(m.Handle, m.Piece)
 	if err != nil {
 		return nil, err
 	}
+	content, err := member.item.hold()
+	if err != nil {
+		return nil, err
+	}
+	defer content.Release()
 	o, piece := member.item.swarm.Object, int(m.Piece)
 	if len(content.Manifest().Pieces) == 0 && shoal.BlockValueCount(o, piece) == 1 {
 		return nil, shoal.Errorf(shoal.BadRequest, "the object is one block, whose only hash is the FileID (rule P13)")
 	}
 	offset, length := o.PieceRange(piece)
+	c.server.hashing.Lock()
+	defer c.server.hashing.Unlock()
 	data := make([]byte, length)
-	if _, err := content.ReadAt(data, offset); err != nil {
+	if n, err := content.ReadAt(data, offset); n < len(data) {
+		if changed := c.check(member.item); changed != nil {
+			return nil, changed
+		}
 		return nil, fmt.Errorf("reading piece %d: %w", piece, err)
 	}
 	return &wire.HashesReply{Values: shoal.BlockValues(o, piece, data)}, nil
@@ -78,7 +101,7 @@ func (c *served) request(f wire.Frame) error {
 	if err := wire.Decode(f.Body, &m); err != nil {
 		return err
 	}
-	member, _, err := c.holds(m.Handle, m.Piece)
+	member, err := c.holds(m.Handle, m.Piece)
 	if err == nil {
 		err = member.item.swarm.Object.CheckBlock(int(m.Piece), int64(m.Begin), int64(m.Length))
 	}
@@ -87,9 +110,10 @@ func (c *served) request(f wire.Frame) error {
 		return nil
 	}
 	offset, _ := member.item.swarm.Object.PieceRange(int(m.Piece))
-	return c.out.block(block{
+	c.out.block(block{
 		id: f.ID, member: member, piece: m.Piece, begin: m.Begin, length: m.Length, offset: offset + int64(m.Begin),
 	})
+	return nil
 }
 
 // member finds an open handle. One that a WITHDRAW has closed counts as not there (rule P4).
@@ -105,31 +129,32 @@ func (c *served) member(handle uint32) (*member, error) {
 }
 
 // holds checks that a piece is there, that the other side knows, and that the file is still what was published.
-func (c *served) holds(handle, piece uint32) (*member, store.Content, error) {
+func (c *served) holds(handle, piece uint32) (*member, error) {
 	m, err := c.member(handle)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if pieces := m.item.swarm.Object.Pieces(); int64(piece) >= int64(pieces) {
-		return nil, nil, shoal.Errorf(shoal.BadRequest, "piece %d is asked for, of an object of %d (rule P5)", piece, pieces)
+		return nil, shoal.Errorf(shoal.BadRequest, "piece %d is asked for, of an object of %d (rule P5)", piece, pieces)
 	}
 	if !m.knows(int(piece)) {
-		return nil, nil, shoal.Errorf(shoal.NotHeld, "piece %d is not here yet (rule P6)", piece)
+		return nil, shoal.Errorf(shoal.NotHeld, "piece %d is not here yet (rule P6)", piece)
 	}
-	if err := c.check(m.item); err != nil {
-		return nil, nil, err
-	}
-	content, err := m.item.current()
-	return m, content, err
+	return m, c.check(m.item)
 }
 
 // check withdraws an object whose file is no longer what was published (rule P11).
 func (c *served) check(it *item) error {
-	content, err := it.current()
+	content, err := it.hold()
+	if errors.Is(err, os.ErrClosed) { // its owner serves it no longer
+		err = shoal.Errorf(shoal.NotFound, "%v is no longer served here", it.swarm.Object.ID)
+		c.server.Shelf.Withdraw(it.swarm, err)
+	}
 	if err != nil {
 		return err
 	}
-	if err = content.Check(); err != nil {
+	defer content.Release()
+	if err = content.Check(); errors.Is(err, shoal.Changed) {
 		if c.server.Shelf.Withdraw(it.swarm, err) && c.server.Changed != nil {
 			c.server.Changed(it.swarm, err)
 		}

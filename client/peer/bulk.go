@@ -26,7 +26,11 @@ type bulkWriter interface {
 const notSent = 512 << 10
 
 func newBulkWriter(c *wire.Conn) bulkWriter {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	nc := c.Conn
+	if limited, ok := nc.(*idleConn); ok {
+		nc = limited.Conn
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) {
 				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent) // only order suffers without it
@@ -116,7 +120,8 @@ func (s *copier) write(head wire.PieceHead, id uint32, from store.Content, offse
 	for {
 		n := min(int64(cap(buf)-len(buf)), length)
 		part := buf[len(buf) : len(buf)+int(n)]
-		if _, err := from.ReadAt(part, offset); err != nil && !(errors.Is(err, io.EOF) && n == length) {
+		// A file that has just been cut gives less; what else is in the buffer is nobody's business.
+		if got, err := from.ReadAt(part, offset); got < len(part) {
 			return fmt.Errorf("serving a file: %w", err)
 		}
 		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))

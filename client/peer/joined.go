@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"shoal"
@@ -12,6 +11,8 @@ import (
 // sink takes what comes from a peer for one transfer. Its methods are called by the connection's reading goroutine, or
 // by who asks for something on a connection that has ended; none may block but piece.
 type sink interface {
+	// connected: the swarm was joined. What follows comes after it, and the sink must leave j some day.
+	connected(j *Joined)
 	// have: the peer has these further pieces.
 	have(j *Joined, pieces []uint32)
 	// piece: data is what the peer sent for a piece; it is not verified, and reused after the call.
@@ -30,12 +31,20 @@ type Joined struct {
 	handle   uint32
 	whole    bool
 	bitfield []byte
-	// abandoned: nobody waits for the reply to JOIN any more. The conn's mu guards it.
-	abandoned bool
+	state    joinState // the conn's mu guards it
+	heard    int64     // the owner's: bytes received on the connection when it looked last
 
 	mu       sync.Mutex // guards requests, and in each what it says
 	requests map[int]*assembly
 }
+
+type joinState uint8
+
+const (
+	joining   joinState = iota
+	isOpen              // the sink was told
+	abandoned           // nobody waits for the reply to JOIN any more
+)
 
 // assembly is a piece that was asked for, block by block, and what has come of it.
 type assembly struct {
@@ -43,30 +52,33 @@ type assembly struct {
 	buf     []byte   // from the pool's buffers, once the first block comes; the reading goroutine owns it
 	ids     []uint32 // of its requests; mu guards it and the rest
 	missing int      // replies that have not come
+	cancel  bool     // it was taken back
 	err     error    // why the piece will not be whole
 }
 
-// join opens a connection to the source, or shares one, and joins the swarm on it.
-func (c *conn) join(ctx context.Context, sw shoal.Swarm, to sink) (*Joined, error) {
+// join joins a swarm on the connection. If it returns nil, to has been told.
+func (c *conn) join(ctx context.Context, sw shoal.Swarm, to sink) error {
 	j := &Joined{conn: c, sink: to, swarm: sw, requests: map[int]*assembly{}}
 	done := make(chan error, 1)
 	c.link.Start(wire.KindJoin, &wire.Join{Swarm: sw}, func(f wire.Frame, err error) {
 		if err == nil {
-			err = j.opened(f)
+			if err = j.opened(f); err != nil {
+				c.link.Close(err)
+			}
 		}
 		done <- err
 	})
 	select {
 	case err := <-done:
-		return j, err
+		return err
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		j.abandoned = true
-		if delete(c.joined, j.handle); j.handle != 0 {
-			j.sendLeave()
+		if j.state == isOpen {
+			return nil
 		}
-		return nil, context.Cause(ctx)
+		j.state = abandoned
+		return context.Cause(ctx)
 	}
 }
 
@@ -87,11 +99,16 @@ func (j *Joined) opened(f wire.Frame) error {
 	defer j.conn.mu.Unlock()
 	j.handle, j.whole = reply.Handle, reply.Whole
 	j.bitfield = append([]byte(nil), reply.Bitfield...)
-	if j.abandoned {
+	switch {
+	case j.conn.joined[j.handle] != nil:
+		return shoal.Errorf(shoal.BadRequest, "handle %d is given to two swarms", j.handle)
+	case j.state == abandoned:
 		j.sendLeave()
-		return nil
+	default:
+		j.state = isOpen
+		j.conn.joined[j.handle] = j
+		j.sink.connected(j)
 	}
-	j.conn.joined[j.handle] = j
 	return nil
 }
 
@@ -101,7 +118,7 @@ func (j *Joined) sendLeave() {
 
 // leave ends the transfer's part in the connection, and the connection if nobody else uses it.
 func (j *Joined) leave() {
-	if j.conn.remove(j.handle) != nil {
+	if j.conn.remove(j) {
 		j.sendLeave()
 	}
 	j.conn.pool.release(j.conn)
@@ -114,12 +131,16 @@ func (j *Joined) manifest(ctx context.Context) (*shoal.Manifest, error) {
 	return &reply.Manifest, err
 }
 
-// have checks the pieces that the peer announces, and passes them on.
+// have checks the pieces that the peer announces, and passes them on: each once, so that it cannot fill the memory.
 func (j *Joined) have(pieces []uint32) error {
 	for _, p := range pieces {
 		if int64(p) >= int64(j.swarm.Object.Pieces()) {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced, of an object of %d (rule P12)", p, j.swarm.Object.Pieces())
 		}
+		if j.whole || bit(j.bitfield, int(p)) {
+			return shoal.Errorf(shoal.BadRequest, "piece %d is announced for the second time (rule P12)", p)
+		}
+		j.bitfield[p/8] |= 0x80 >> (p % 8)
 	}
 	j.sink.have(j, pieces)
 	return nil
@@ -149,6 +170,7 @@ func (j *Joined) cancel(piece int) {
 	a := j.requests[piece]
 	var ids []uint32
 	if a != nil {
+		a.cancel = true
 		ids = append(ids, a.ids...)
 	}
 	j.mu.Unlock()
@@ -162,22 +184,24 @@ func (j *Joined) block(a *assembly, m wire.Request, f wire.Frame, err error) {
 	if err == nil {
 		err = j.read(a, m, f)
 	}
-	last, err := j.account(a, err)
+	last, canceled, err := j.account(a, err)
 	switch {
 	case !last:
 		return
 	case err == nil:
 		j.sink.piece(j, a.piece, a.buf)
-	case !errors.Is(err, shoal.Canceled):
+	case !canceled:
 		j.sink.refused(j, a.piece, err)
 	}
 	if a.buf != nil {
 		j.conn.pool.buffers.Put(a.buf)
+		j.conn.assembling--
 	}
 }
 
-// account notes one reply of a piece; it reports whether that was the last one, and what went wrong first.
-func (j *Joined) account(a *assembly, err error) (last bool, first error) {
+// account notes one reply of a piece; it reports whether that was the last one, whether the piece was taken back, and
+// what went wrong first.
+func (j *Joined) account(a *assembly, err error) (last, canceled bool, first error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if a.err == nil {
@@ -187,7 +211,7 @@ func (j *Joined) account(a *assembly, err error) (last bool, first error) {
 	if a.missing == 0 && j.requests[a.piece] == a {
 		delete(j.requests, a.piece)
 	}
-	return a.missing == 0, a.err
+	return a.missing == 0, a.cancel, a.err
 }
 
 // read takes a block's bytes from the connection into the piece's buffer.
@@ -198,16 +222,13 @@ func (j *Joined) read(a *assembly, m wire.Request, f wire.Frame) error {
 		err = shoal.Errorf(shoal.BadRequest, "%d bytes of piece %d at %d where %d of %d at %d were asked for (rule P7)",
 			f.Data, head.Piece, head.Begin, m.Length, m.Piece, m.Begin)
 	}
+	if err == nil && a.buf == nil {
+		_, length := j.swarm.Object.PieceRange(a.piece)
+		a.buf, err = j.conn.buffer(int(length))
+	}
 	if err != nil {
 		j.conn.link.Close(err)
-		return errors.Join(err, j.conn.link.SkipData())
-	}
-	if a.buf == nil {
-		_, length := j.swarm.Object.PieceRange(a.piece)
-		if a.buf, err = j.conn.pool.buffers.Get(j.conn.ctx, int(length)); err != nil {
-			j.conn.link.Close(err)
-			return errors.Join(err, j.conn.link.SkipData())
-		}
+		return err
 	}
 	return j.conn.link.ReadData(a.buf[m.Begin : m.Begin+m.Length])
 }

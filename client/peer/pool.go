@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -52,6 +53,9 @@ type conn struct {
 	users int                // transfers that hold it; the pool's mu guards it
 	ctx   context.Context    // ends with the connection
 	end   context.CancelFunc // ends it
+
+	assembling int         // pieces that have a buffer; the reading goroutine owns it
+	waiting    atomic.Bool // it waits for a buffer that others have, and is not to blame for its silence
 
 	mu     sync.Mutex         // guards joined
 	joined map[uint32]*Joined // by handle
@@ -179,7 +183,7 @@ func (c *conn) event(f wire.Frame) error {
 		if err := wire.Decode(f.Body, &m); err != nil {
 			return err
 		}
-		if j := c.remove(m.Handle); j != nil {
+		if j := c.find(m.Handle); j != nil && c.remove(j) {
 			j.sink.lost(j, m.Err())
 		}
 		return nil
@@ -193,10 +197,24 @@ func (c *conn) find(handle uint32) *Joined {
 	return c.joined[handle]
 }
 
-func (c *conn) remove(handle uint32) *Joined {
+// remove ends j's part in the connection, and reports whether it had one.
+func (c *conn) remove(j *Joined) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	j := c.joined[handle]
-	delete(c.joined, handle)
-	return j
+	if c.joined[j.handle] != j {
+		return false
+	}
+	delete(c.joined, j.handle)
+	return true
+}
+
+// buffer waits for n bytes in which to assemble a piece. The reading goroutine calls it.
+func (c *conn) buffer(n int) ([]byte, error) {
+	c.waiting.Store(c.assembling == 0) // else it may be waiting for itself
+	defer c.waiting.Store(false)
+	buf, err := c.pool.buffers.Get(c.ctx, n)
+	if err == nil {
+		c.assembling++
+	}
+	return buf, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/client/link"
 	"shoal/wire"
 )
 
@@ -21,8 +22,9 @@ const (
 
 // sender writes one connection. Frames wait in two queues: blocks, and everything else, which goes first (rule F8).
 type sender struct {
-	conn *wire.Conn
-	bulk bulkWriter
+	conn  *wire.Conn
+	bulk  bulkWriter
+	check func(*item) error // whether the file is still what was published; it withdraws one that is not
 
 	mu        sync.Mutex // guards the rest
 	room      sync.Cond  // the queue of frames got shorter, or the sender ended
@@ -44,8 +46,8 @@ type block struct {
 	offset int64 // in the file, bytes
 }
 
-func newSender(c *wire.Conn) *sender {
-	s := &sender{conn: c, bulk: newBulkWriter(c), haves: map[uint32][]uint32{}, wake: make(chan struct{}, 1)}
+func newSender(c *wire.Conn, check func(*item) error) *sender {
+	s := &sender{conn: c, bulk: newBulkWriter(c), check: check, haves: map[uint32][]uint32{}, wake: make(chan struct{}, 1)}
 	s.room.L = &s.mu
 	return s
 }
@@ -57,10 +59,13 @@ func (s *sender) signal() {
 	}
 }
 
-// queue appends frames.
+// queue appends frames. Once the sender has ended, there is nothing more to say (rule H10).
 func (s *sender) queue(appendTo func([]byte) []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
 	s.frames = appendTo(s.frames)
 	s.signal()
 }
@@ -76,27 +81,51 @@ func (s *sender) refuse(k wire.Kind, id uint32, err error) {
 func (s *sender) have(handle, piece uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
 	s.haves[handle] = append(s.haves[handle], piece)
 	s.signal()
 }
 
-// withdraw ends a handle: what it still had to say is void.
-func (s *sender) withdraw(handle uint32, why error) {
+// forget drops what a handle that ends still had to say.
+func (s *sender) forget(handle uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.haves, handle)
-	reason := wire.NewErrorReply(why)
-	s.frames = wire.AppendEvent(s.frames, wire.KindWithdraw, &wire.Withdraw{Handle: handle, Code: reason.Code, Text: reason.Text})
-	s.signal()
 }
 
-// block queues a block, unless the other side has too many open. An id that is open already is a broken rule.
-func (s *sender) block(b block) error {
+// withdraw ends a handle.
+func (s *sender) withdraw(handle uint32, why error) {
+	s.forget(handle)
+	reason := wire.NewErrorReply(why)
+	s.queue(func(b []byte) []byte {
+		return wire.AppendEvent(b, wire.KindWithdraw, &wire.Withdraw{Handle: handle, Code: reason.Code, Text: reason.Text})
+	})
+}
+
+// bye says why the connection ends, after what is queued already and instead of everything else, and makes run return.
+func (s *sender) bye(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slices.ContainsFunc(s.blocks, func(open block) bool { return open.id == b.id }) {
-		return shoal.Errorf(shoal.BadRequest, "request %d is open already (rule F3)", b.id)
+	clear(s.haves)
+	if !s.ended {
+		s.frames = wire.AppendEvent(s.frames, wire.KindBye, wire.NewBye(why))
 	}
+	s.stop()
+}
+
+// isOpen reports whether a block is queued for the request.
+func (s *sender) isOpen(id uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.blocks, func(b block) bool { return b.id == id })
+}
+
+// block queues a block, unless the other side has too many open.
+func (s *sender) block(b block) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.blocks) >= maxOpen || s.openBytes+int64(b.length) > maxOpenBytes {
 		err := shoal.Errorf(shoal.Limit, "more than %d requests or %d bytes are open (rule P8)", maxOpen, maxOpenBytes)
 		s.frames = wire.AppendError(s.frames, wire.KindRequest, b.id, err)
@@ -105,7 +134,6 @@ func (s *sender) block(b block) error {
 		s.openBytes += int64(b.length)
 	}
 	s.signal()
-	return nil
 }
 
 // cancel answers a queued block by an error; one that is not queued any more is on its way, or was answered.
@@ -136,33 +164,43 @@ func (s *sender) waitForRoom() {
 func (s *sender) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stop()
+}
+
+// stop is end for who holds mu.
+func (s *sender) stop() {
 	s.ended = true
 	s.room.Broadcast()
 	s.signal()
 }
 
-// run writes until end is called or the connection breaks, which it then closes.
+// run writes until end is called, or the connection breaks; that it then closes, so that its reader ends too.
 func (s *sender) run() {
-	defer s.end()
-	defer s.conn.Close()
+	if s.write() != nil {
+		link.Cut(s.conn.Conn)
+	}
+	s.end()
+}
+
+func (s *sender) write() error {
 	var spare []byte
 	for {
 		frames, next, more := s.next(spare)
 		if len(frames) > 0 {
 			_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 			if _, err := s.conn.Write(frames); err != nil {
-				return
+				return err
 			}
 		}
 		spare = frames
 		if next != nil {
 			if err := s.sendBlock(next); err != nil {
-				return
+				return err
 			}
 			continue
 		}
 		if !more {
-			return
+			return nil
 		}
 		if len(frames) == 0 {
 			<-s.wake
@@ -211,7 +249,7 @@ func (s *sender) sendBlock(b *block) error {
 		return nil
 	}
 	defer content.Release()
-	if err := content.Check(); err != nil {
+	if err := s.check(b.member.item); err != nil {
 		s.refuse(wire.KindRequest, b.id, err)
 		return nil
 	}

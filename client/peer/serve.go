@@ -3,7 +3,9 @@ package peer
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -14,11 +16,7 @@ import (
 	"shoal/wire"
 )
 
-const (
-	maxConnections = 512
-	// idleLimit is the silence after which a connection is closed (rule H9).
-	idleLimit = 120 * time.Second
-)
+const maxConnections = 512
 
 // Server serves what is on a shelf to the peers that connect.
 type Server struct {
@@ -29,6 +27,8 @@ type Server struct {
 	// withdrawn already.
 	Changed func(shoal.Swarm, error)
 	Log     zerolog.Logger
+
+	hashing sync.Mutex // held while a piece is read for HASHES: pieces may be long
 }
 
 // Run accepts connections until the context ends; it returns when all of them are closed. It owns l.
@@ -73,25 +73,32 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 }
 
 func (s *Server) serve(ctx context.Context, nc net.Conn) {
-	e, err := identity.Responder{Key: s.Key, Serves: wire.ServicePeer, Transport: s.Transport}.Accept(ctx, nc)
+	e, err := identity.Responder{Key: s.Key, Serves: wire.ServicePeer, Transport: s.Transport}.Accept(ctx, &idleConn{nc})
 	if err != nil {
 		s.Log.Debug().Err(err).Stringer("from", nc.RemoteAddr()).Msg("a peer's handshake failed")
 		return
 	}
-	c := &served{server: s, Established: e, out: newSender(e.Conn), members: map[uint32]*member{}}
+	c := &served{server: s, Established: e, members: map[uint32]*member{}}
+	c.out = newSender(e.Conn, c.check)
 	var writer sync.WaitGroup
 	writer.Go(c.out.run)
-	stop := context.AfterFunc(ctx, func() { e.Conn.Close() })
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	defer stop()
 	err = c.read()
-	stop()
-	if errors.Is(err, shoal.BadRequest) {
-		c.out.queue(func(b []byte) []byte { return wire.AppendEvent(b, wire.KindBye, wire.NewBye(err)) })
+	switch {
+	case errors.Is(err, shoal.BadRequest):
+		c.out.bye(err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.out.bye(shoal.Errorf(shoal.Unreachable, "nothing was heard from this device for %v (rule H9)", idleLimit))
+	case !errors.Is(err, io.EOF): // after which the other side may still read
+		nc.Close()
 	}
 	for _, m := range c.members {
 		m.item.leave(m)
 	}
 	c.out.end()
 	writer.Wait()
+	linger(nc)
 	s.Log.Debug().Err(err).Stringer("device", shoal.DeviceID(e.Remote)).Msg("a peer has gone")
 }
 
@@ -107,9 +114,6 @@ type served struct {
 func (c *served) read() error {
 	for {
 		c.out.waitForRoom()
-		if c.Buffered() == 0 {
-			_ = c.SetReadDeadline(time.Now().Add(idleLimit))
-		}
 		f, err := c.ReadFrame()
 		if err != nil {
 			return err
@@ -125,6 +129,9 @@ func (c *served) handle(f wire.Frame) error {
 	if f.IsReply() {
 		return shoal.Errorf(shoal.BadRequest, "%v to a peer that asked for nothing (rule F5)", f.Header)
 	}
+	if c.out.isOpen(f.ID) {
+		return shoal.Errorf(shoal.BadRequest, "%v, whose id is open already (rule F3)", f.Header)
+	}
 	switch f.Kind {
 	case wire.KindPing:
 		c.out.reply(f.Kind, f.ID, &wire.Empty{})
@@ -135,7 +142,7 @@ func (c *served) handle(f wire.Frame) error {
 		}
 		return shoal.Errorf(shoal.Unreachable, "the other side ended the connection: %w", reason.Err())
 	case wire.KindJoin:
-		return answer(c, f, c.join)
+		return c.join(f)
 	case wire.KindLeave:
 		return answer(c, f, c.leave)
 	case wire.KindManifest:

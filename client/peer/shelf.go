@@ -7,6 +7,7 @@ import (
 
 	"shoal"
 	"shoal/client/store"
+	"shoal/wire"
 )
 
 // Shelf is what this process serves. Being on it is what makes an object be served, and only in the group it was put
@@ -39,8 +40,9 @@ type member struct {
 // NewShelf makes an empty shelf.
 func NewShelf() *Shelf { return &Shelf{items: map[shoal.Swarm]*item{}} }
 
-// Put serves content in swarm from now on; content that takes another's place must be the same object.
-func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) {
+// Put serves content in swarm from now on; what takes another's place must be the same object. A part does not take the
+// place of the whole: Put reports whether content is served.
+func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	it := s.items[swarm]
@@ -49,8 +51,12 @@ func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) {
 		s.items[swarm] = it
 	}
 	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.content != nil && it.content.Whole() && !content.Whole() {
+		return false
+	}
 	it.content = content
-	it.mu.Unlock()
+	return true
 }
 
 // Have tells all who joined the swarm that a further piece is there.
@@ -94,18 +100,19 @@ func (s *Shelf) find(swarm shoal.Swarm) *item {
 	return s.items[swarm]
 }
 
-// join adds a member, and returns its content as it was announced at that moment: nothing that comes later is missed,
-// nothing is told twice (rule P12).
-func (it *item) join(m *member) (whole bool, bitfield []byte, err error) {
+// join adds a member and answers its JOIN with what is there at that moment. Further pieces, and a withdrawal, are told
+// after that, so that none is missed and none is told twice (rule P12).
+func (it *item) join(m *member, id uint32) error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.gone != nil {
-		return false, nil, it.gone
+		return it.gone
 	}
 	m.item = it
 	m.announced = it.content.Bitfield()
 	it.members[m] = struct{}{}
-	return m.announced == nil, append([]byte(nil), m.announced...), nil
+	m.out.reply(wire.KindJoin, id, &wire.JoinReply{Handle: m.handle, Whole: m.announced == nil, Bitfield: m.announced})
+	return nil
 }
 
 func (it *item) leave(m *member) {

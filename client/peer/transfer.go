@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -78,6 +77,7 @@ type transfer struct {
 	status  Status
 	offered int  // pieces the server was told of
 	opening bool // the part is being opened, or is open
+	shelved bool // what is there is served
 	result  error
 	ended   bool
 
@@ -93,7 +93,6 @@ type source struct {
 	tracker.Source
 	joined *Joined            // nil unless connected
 	cancel context.CancelFunc // ends an attempt to connect; nil unless there is one
-	heard  int64              // bytes received on its connection at the last tick
 	status SourceStatus
 }
 
@@ -198,13 +197,13 @@ func (t *transfer) tick() {
 		if s.joined == nil {
 			continue
 		}
-		if now := s.joined.conn.link.Received(); now != s.heard {
-			s.heard = now
+		if now := s.joined.conn.link.Received(); now != s.joined.heard || s.joined.conn.waiting.Load() {
+			s.joined.heard = now
 			t.step(swarm.Event{Kind: swarm.Progress, Peer: s.id()})
 		}
 	}
 	t.step(swarm.Event{Kind: swarm.Tick})
-	if t.part != nil && t.Shelf != nil && t.part.Held() != t.offered && !t.ended {
+	if t.shelved && t.part.Held() != t.offered && !t.ended {
 		t.offered = t.part.Held()
 		t.Tracker.Offer(t.Swarm, t.offered)
 	}
@@ -243,25 +242,24 @@ func (t *transfer) conclude() (*store.File, error) {
 			t.part = e.part
 		}
 	}
-	if t.result == nil && t.part != nil {
+	var file *store.File
+	if t.result == nil {
 		t.report()
-		file, err := t.part.Finish()
-		if err == nil && t.Shelf != nil {
-			t.Shelf.Put(t.Swarm, file)
-			t.Tracker.Offer(t.Swarm, file.Held())
-		}
-		return file, errors.Join(err, t.part.Close())
+		file, t.result = t.part.Finish()
 	}
-	if t.Shelf != nil {
+	if t.shelved && t.result == nil {
+		t.Shelf.Put(t.Swarm, file)
+		t.Tracker.Offer(t.Swarm, file.Held())
+	} else if t.shelved {
 		t.Shelf.Withdraw(t.Swarm, shoal.Errorf(shoal.NotFound, "the download here was given up"))
 		t.Tracker.Offer(t.Swarm, 0)
 	}
 	if t.part != nil {
 		if err := t.part.Close(); err != nil {
-			t.Log.Warn().Err(err).Msg("closing an unfinished download")
+			t.Log.Warn().Err(err).Msg("closing a download")
 		}
 	}
-	return nil, t.result
+	return file, t.result
 }
 
 // kept says, for an error's text, what becomes of what has come.

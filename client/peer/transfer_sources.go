@@ -69,7 +69,7 @@ func (t *transfer) handle(e event) {
 			e.joined.leave()
 			return
 		}
-		s.cancel, s.joined, s.heard = nil, e.joined, 0
+		s.cancel, s.joined = nil, e.joined
 		s.status.Connected, s.status.Reason = true, ""
 	case swarm.PieceVerified:
 		t.verified(s, e)
@@ -165,28 +165,22 @@ func (t *transfer) connect(s *source) {
 	id, from := s.id(), s.Source
 	t.helpers.Go(func() {
 		defer cancel()
-		j, err := t.join(ctx, from)
-		if err != nil {
+		if err := t.join(ctx, from); err != nil {
 			t.inbox.put(event{Event: swarm.Event{Kind: swarm.Lost, Peer: id}, err: err})
-			return
 		}
-		t.inbox.put(event{
-			Event: swarm.Event{Kind: swarm.Connected, Peer: id, Whole: j.whole, Bitfield: slices.Clone(j.bitfield)}, joined: j,
-		})
 	})
 }
 
-func (t *transfer) join(ctx context.Context, from tracker.Source) (*Joined, error) {
+func (t *transfer) join(ctx context.Context, from tracker.Source) error {
 	c, err := t.Pool.connect(ctx, from)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	j, err := c.join(ctx, t.Swarm, t)
-	if err != nil {
+	if err := c.join(ctx, t.Swarm, t); err != nil {
 		t.Pool.release(c)
-		return nil, err
+		return err
 	}
-	return j, nil
+	return nil
 }
 
 // drop ends a connection on the engine's word. One that stalled is of no use to other transfers either.
@@ -240,9 +234,7 @@ func (t *transfer) opened(part *store.Part) {
 	t.part = part
 	t.status.Resumed = heldBytes(part)
 	t.status.Held = t.status.Resumed
-	if t.Shelf != nil {
-		t.Shelf.Put(t.Swarm, part)
-	}
+	t.shelved = t.Shelf != nil && t.Shelf.Put(t.Swarm, part)
 }
 
 func heldBitfield(c store.Content) []byte {
@@ -264,6 +256,12 @@ func heldBytes(c store.Content) (n int64) {
 
 // The transfer is the sink of its connections: what comes is verified and written where it arrives, in the connection's
 // goroutine, and the owner hears of the outcome.
+
+func (t *transfer) connected(j *Joined) {
+	t.inbox.put(event{
+		Event: swarm.Event{Kind: swarm.Connected, Peer: j.conn.id, Whole: j.whole, Bitfield: slices.Clone(j.bitfield)}, joined: j,
+	})
+}
 
 func (t *transfer) piece(j *Joined, piece int, data []byte) {
 	e := event{Event: swarm.Event{Kind: swarm.PieceVerified, Peer: j.conn.id, Piece: piece}, joined: j}
