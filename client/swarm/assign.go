@@ -10,7 +10,7 @@ func (e *Engine) assignAll(actions []Action) []Action {
 
 // assign gives p the manifest to fetch if that is still needed, and otherwise pieces up to its window.
 func (e *Engine) assign(p *peer, actions []Action) []Action {
-	if p.phase != present {
+	if p.phase != present || e.banned[p.id.Device] {
 		return actions
 	}
 	if !e.proven {

@@ -95,8 +95,8 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 	case Connected:
 		if p.phase == connecting {
 			p.phase, p.whole, p.has, p.heard = present, ev.Whole, ev.Bitfield, e.now
-			if !p.whole && len(p.has) == 0 {
-				p.has = make(bitfield, len(e.have))
+			if !p.whole && len(p.has) < len(e.have) {
+				p.has = append(make(bitfield, 0, len(e.have)), ev.Bitfield...)[:len(e.have)]
 			}
 			actions = e.assignAll(actions)
 		}
@@ -137,7 +137,7 @@ func (e *Engine) open(onDisk bitfield, actions []Action) []Action {
 	}
 	e.proven, e.opened = true, true
 	for i := range e.pieces {
-		if onDisk.get(i) {
+		if onDisk.get(i) && !e.have.get(i) {
 			e.have.set(i)
 			e.missing--
 		}
@@ -149,7 +149,7 @@ func (e *Engine) open(onDisk bitfield, actions []Action) []Action {
 func (e *Engine) verified(p *peer, i int, actions []Action) []Action {
 	e.release(p, i)
 	p.failures, p.heard, e.heard = 0, e.now, e.now
-	if e.have.get(i) {
+	if i < 0 || i >= e.pieces || e.have.get(i) {
 		return e.assign(p, actions)
 	}
 	e.have.set(i)
