@@ -145,6 +145,9 @@ func TestFrames(t *testing.T) {
 			c = received(t, raw, 1+len(raw)/5000) // byte by byte, but for the large ones
 			check(t, c)
 			end(t, c)
+			if len(raw) > keepBody {
+				return // the rest differs for frames that share a read, or the buffer
+			}
 
 			c = received(t, append(slices.Clone(raw), next...), len(raw)+len(next))
 			check(t, c)
@@ -154,7 +157,7 @@ func TestFrames(t *testing.T) {
 			end(t, c)
 
 			// In the middle of a stream of others, cut anywhere.
-			before := all[(i+len(all)-1)%len(all)].Frame.Expand()
+			before := all[(i+len(all)-2)%len(all)].Frame.Expand()
 			c = received(t, slices.Concat(before, raw, next), 1447)
 			if _, _, _, err := readAll(c); err != nil {
 				t.Fatal(err)
