@@ -14,11 +14,11 @@ import (
 	"shoal/native"
 )
 
-// hashUnit is how much one worker reads at a time, in bytes: a complete subtree that divides every larger piece.
-const hashUnit = 1 << 20
+// hashUnit is how much one worker reads at a time, in bytes: the shortest piece, which divides every other.
+const hashUnit = minPieceLength
 
 // HashFile reads size bytes of r once, on all cores, and returns the object with the manifest that proves it. Memory
-// is bounded by one hashUnit per core and 32 bytes per hashUnit read. progress, if not nil, is called from several
+// is bounded by one hashUnit per core and 32 bytes per piece and per unit of a piece. progress, if not nil, is called from several
 // goroutines with the number of bytes just hashed. A file that ends early fails with code Changed.
 func HashFile(ctx context.Context, r io.ReaderAt, size int64, progress func(int64)) (Object, *Manifest, error) {
 	o := Object{Size: size}
@@ -52,31 +52,29 @@ func HashFile(ctx context.Context, r io.ReaderAt, size int64, progress func(int6
 	return o, m, nil
 }
 
-// hashPieces computes every piece's chaining value, one unit at a time in whatever order the workers get to them.
+// hashPieces computes every piece's chaining value, in whatever order the workers get to them.
 func hashPieces(ctx context.Context, r io.ReaderAt, o Object, progress func(int64)) ([]Hash, error) {
-	unit := min(o.PieceLength(), hashUnit)
-	values := make([]Hash, (o.Size+unit-1)/unit)
+	values := make([]Hash, o.Pieces())
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			buf := make([]byte, unit)
+			buf := make([]byte, hashUnit)
 			for ctx.Err() == nil {
-				i := next.Add(1) - 1
-				if i >= int64(len(values)) {
+				i := int(next.Add(1) - 1)
+				if i >= len(values) {
 					return
 				}
-				offset := i * unit
-				data := buf[:min(unit, o.Size-offset)]
-				if err := readFull(r, data, offset); err != nil {
+				offset, length := o.PieceRange(i)
+				var err error
+				if values[i], err = subtree(r, offset, length, buf); err != nil {
 					cancel(err)
 					return
 				}
-				values[i] = native.ChainingValue(data, uint64(offset/chunk))
 				if progress != nil {
-					progress(int64(len(data)))
+					progress(length)
 				}
 			}
 		})
@@ -85,15 +83,7 @@ func hashPieces(ctx context.Context, r io.ReaderAt, o Object, progress func(int6
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	perPiece := int(o.PieceLength() / unit)
-	if perPiece == 1 {
-		return values, nil
-	}
-	pieces := make([]Hash, 0, o.Pieces())
-	for group := range slices.Chunk(values, perPiece) {
-		pieces = append(pieces, native.Combine(group))
-	}
-	return pieces, nil
+	return values, nil
 }
 
 // proveTail reads the last piece and returns the last chunk and the siblings on its path.
@@ -112,16 +102,15 @@ func proveTail(r io.ReaderAt, o Object) (tail []byte, siblings []Hash, err error
 	return tail, siblings, readFull(r, tail, tailOffset(o))
 }
 
-// subtree returns the chaining value of length bytes at offset: a complete subtree of a power of two of chunks.
+// subtree returns the chaining value of length bytes at offset, a piece or a left side of one, read a unit at a time.
 func subtree(r io.ReaderAt, offset, length int64, buf []byte) (Hash, error) {
-	var values []Hash
-	for done := int64(0); done < length; {
-		data := buf[:min(int64(len(buf)), length-done)]
+	values := make([]Hash, 0, (length+hashUnit-1)/hashUnit)
+	for done := int64(0); done < length; done += hashUnit {
+		data := buf[:min(hashUnit, length-done)]
 		if err := readFull(r, data, offset+done); err != nil {
 			return Hash{}, err
 		}
 		values = append(values, native.ChainingValue(data, uint64((offset+done)/chunk)))
-		done += int64(len(data))
 	}
 	return native.Combine(values), nil
 }
