@@ -84,14 +84,15 @@ func Holds(ctx context.Context, path string, o shoal.Object, progress func(int64
 		return nil, diskError(err, "looking for %v", o.ID)
 	}
 	if !info.Mode().IsRegular() || info.Size() != o.Size {
-		return nil, shoal.Errorf(shoal.Exists, "%s is there already, and is not %v", path, o.ID)
+		return nil, shoal.Errorf(shoal.Exists, "%s is there already, and is not %v; move it away, or choose another name", path, o.ID)
 	}
 	f, err := Hash(ctx, path, progress)
 	if err != nil {
 		return nil, err
 	}
 	if f.object != o {
-		err := shoal.Errorf(shoal.Exists, "%s is there already, and is %v instead of %v", path, f.object.ID, o.ID)
+		err := shoal.Errorf(shoal.Exists, "%s is there already, and is %v instead of %v; move it away, or choose another name",
+			path, f.object.ID, o.ID)
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
