@@ -93,6 +93,7 @@ type source struct {
 	tracker.Source
 	joined *Joined            // nil unless connected
 	cancel context.CancelFunc // ends an attempt to connect; nil unless there is one
+	why    shoal.Code         // what status.Reason is about
 	status SourceStatus
 }
 

@@ -104,7 +104,10 @@ func (t *transfer) verified(s *source, e event) {
 // note keeps why a source does not serve us, and lets go of one that was lost.
 func (t *transfer) note(s *source, e event) {
 	if e.err != nil {
-		s.status.Reason = e.err.Error()
+		// That a file has changed is the reason why it is not found later.
+		if code := shoal.CodeOf(e.err); s.why != shoal.Changed || code != shoal.NotFound {
+			s.why, s.status.Reason = code, e.err.Error()
+		}
 		t.Log.Debug().Err(e.err).Stringer("device", s.Device).Int("piece", e.Piece).Msg("a source failed")
 	}
 	if e.Kind == swarm.Lost {
