@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -37,13 +38,28 @@ func newRoot() *cobra.Command {
 			"a download draws on all of them at once, and every piece is verified before it is written.",
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return native.Check() },
+		Args:              noSuchCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newList(), newGet(), newSum(), newVersion())
 	return root
+}
+
+// noSuchCommand refuses what follows shoal and is no command.
+func noSuchCommand(cmd *cobra.Command, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
+	hint := ""
+	if similar := cmd.SuggestionsFor(given[0]); len(similar) > 0 {
+		hint = fmt.Sprintf("; did you mean %q?", similar[0])
+	}
+	return shoal.Errorf(shoal.BadRequest, "there is no command %q%s; see: shoal --help", given[0], hint)
 }
 
 // add gives cmd the common flags.
@@ -112,6 +128,7 @@ func (c *common) logger(level zerolog.Level) zerolog.Logger {
 	if c.verbose {
 		level = zerolog.DebugLevel
 	}
+	zerolog.TimeFieldFormat = time.RFC3339Nano // or the milliseconds would be zeros
 	return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(os.Stderr.Fd()))}).
 		Level(level).With().Timestamp().Logger()
 }
