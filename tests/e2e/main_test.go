@@ -19,7 +19,13 @@ import (
 var shoalBinary string
 
 // lean builds the program without the race detector, which needs several times the memory: for tests that measure it.
-var lean = sync.OnceValues(func() (string, error) { return build("lean") })
+// A binary that was given is taken to be like that.
+var lean = sync.OnceValues(func() (string, error) {
+	if os.Getenv("SHOAL_BIN") != "" {
+		return shoalBinary, nil
+	}
+	return build("lean")
+})
 
 var buildFolder string
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -132,7 +134,7 @@ func (p *process) tell() {
 
 // prepare makes a process that has not been started.
 func prepare(t *testing.T, binary, folder string, environment []string, args ...string) *process {
-	p := &process{t: t, line: "shoal " + strings.Join(args, " "), cmd: exec.Command(binary, args...), news: make(chan struct{})}
+	p := &process{t: t, line: brief("shoal " + strings.Join(args, " ")), cmd: exec.Command(binary, args...), news: make(chan struct{})}
 	p.stdout.process, p.stderr.process = p, p
 	p.cmd.Dir, p.cmd.Env = folder, environment
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
@@ -196,8 +198,17 @@ func (p *process) inspect() {
 	}
 }
 
+// brief is the beginning of a command line.
+func brief(line string) string {
+	const most = 200
+	if len(line) > most {
+		return line[:most] + "…"
+	}
+	return line
+}
+
 func tail(s string) string {
-	const most = 8000
+	const most = 3000
 	if len(s) > most {
 		return "…" + s[len(s)-most:]
 	}
@@ -354,4 +365,38 @@ func eventually(t *testing.T, holds func() error) {
 			t.Fatalf("still not so after %v: %v", patience, err)
 		}
 	}
+}
+
+// peakOf is how many bytes a running process had resident at most; 0 when it has ended.
+func peakOf(p *process) int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid)) // gone with the process
+	for line := range strings.Lines(string(text)) {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
+			return kilobytes * kib
+		}
+	}
+	return 0
+}
+
+// watchPeak looks at a process's peak again and again until the function that it returns is called, for the largest.
+func watchPeak(t *testing.T, p *process) func() int64 {
+	var largest int64
+	quit := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		ticker := time.NewTicker(10 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			largest = max(largest, peakOf(p))
+			select {
+			case <-ticker.C:
+			case <-quit:
+				return
+			}
+		}
+	})
+	stop := sync.OnceFunc(func() { close(quit); watcher.Wait() })
+	t.Cleanup(stop)
+	return func() int64 { stop(); return largest }
 }
