@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 
@@ -64,7 +65,7 @@ func (c *Control) HandOver(ctx context.Context, group shoal.Group, name shoal.Na
 	proof := wire.ManifestReply{Manifest: *f.Manifest()}
 	_, err := c.ask(ctx, "publish", controlRequest{
 		Group: group, Name: name, Path: f.Path(),
-		Verified: &verifiedFile{Object: f.Object(), Stamp: f.Stamp(), Manifest: proof.Append(nil)},
+		Verified: &verifiedFile{Object: f.Object(), Stamp: f.Stamp()}, manifest: proof.Append(nil),
 	}, nil)
 	return err
 }
@@ -83,11 +84,12 @@ func (c *Control) Folder(ctx context.Context) (string, error) {
 
 // ask sends one request and reads its answer: everything that its lines said, and the error that the last one had.
 func (c *Control) ask(ctx context.Context, what string, request controlRequest, hashed func(int64)) (all controlLine, err error) {
-	body, err := json.Marshal(request)
+	query, err := json.Marshal(request)
 	if err != nil {
 		return all, fmt.Errorf("asking the daemon to %s: %w", what, err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://daemon/"+what, bytes.NewReader(body))
+	target := "http://daemon/" + what + "?" + url.Values{"request": {string(query)}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(request.manifest))
 	if err != nil {
 		return all, fmt.Errorf("asking the daemon to %s: %w", what, err)
 	}

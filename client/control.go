@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -22,7 +23,8 @@ import (
 )
 
 // The control socket is how commands talk to the daemon of the same state folder: HTTP over a unix socket that only its
-// owner can use. A request's answer is a stream of JSON objects, one a line, the last of which has Done or Error.
+// owner can use. A request is JSON in the query, and its body is the manifest where there is one. The answer is a stream
+// of JSON objects, one a line, the last of which has Done or Error.
 
 const socketName = "control.sock"
 
@@ -33,12 +35,12 @@ type controlRequest struct {
 	Path  string      `json:"path,omitempty"`
 	// Verified hands over a file that this process has just fetched and verified.
 	Verified *verifiedFile `json:"verified,omitempty"`
+	manifest []byte // of Verified, as MANIFEST's reply has it
 }
 
 type verifiedFile struct {
-	Object   shoal.Object
-	Stamp    store.Stamp
-	Manifest []byte // as MANIFEST's reply has it
+	Object shoal.Object
+	Stamp  store.Stamp
 }
 
 // controlLine is one line of an answer.
@@ -114,7 +116,6 @@ func (c *controlServer) run(ctx context.Context, d *Daemon) {
 // answerControl decodes a request, carries it out, and writes its outcome as the last line.
 func answerControl(do func(context.Context, controlRequest, func(controlLine)) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var request controlRequest
 		var mu sync.Mutex // guards w
 		out := json.NewEncoder(w)
 		say := func(line controlLine) {
@@ -123,10 +124,8 @@ func answerControl(do func(context.Context, controlRequest, func(controlLine)) e
 			_ = out.Encode(line) // a command that went away cancels the request
 			_ = http.NewResponseController(w).Flush()
 		}
-		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<20)).Decode(&request)
-		if err != nil {
-			err = shoal.Errorf(shoal.BadRequest, "a request to the daemon that cannot be read: %w", err)
-		} else {
+		request, err := readControl(r)
+		if err == nil {
 			err = do(r.Context(), request, say)
 		}
 		if err != nil {
@@ -135,6 +134,22 @@ func answerControl(do func(context.Context, controlRequest, func(controlLine)) e
 		}
 		say(controlLine{Done: true})
 	}
+}
+
+func readControl(r *http.Request) (request controlRequest, err error) {
+	const limit = 4 << 20 // bytes: more than the largest manifest has
+	if r.ContentLength < 0 || r.ContentLength > limit {
+		return request, shoal.Errorf(shoal.BadRequest, "a request to the daemon of %d bytes", r.ContentLength)
+	}
+	request.manifest = make([]byte, r.ContentLength)
+	err = json.Unmarshal([]byte(r.URL.Query().Get("request")), &request)
+	if err == nil {
+		_, err = io.ReadFull(r.Body, request.manifest)
+	}
+	if err != nil {
+		err = shoal.Errorf(shoal.BadRequest, "a request to the daemon that cannot be read: %w", err)
+	}
+	return request, err
 }
 
 func (d *Daemon) controlFolder(_ context.Context, _ controlRequest, say func(controlLine)) error {
@@ -166,7 +181,7 @@ func (d *Daemon) controlPublish(ctx context.Context, r controlRequest, say func(
 func (d *Daemon) openFor(ctx context.Context, r controlRequest, say func(controlLine)) (*store.File, error) {
 	if v := r.Verified; v != nil {
 		var proof wire.ManifestReply
-		if err := wire.Decode(v.Manifest, &proof); err != nil {
+		if err := wire.Decode(r.manifest, &proof); err != nil {
 			return nil, err
 		}
 		if err := proof.Verify(v.Object); err != nil {

@@ -15,6 +15,8 @@ const (
 	readBuffer = 4 << 10
 	// keepBody is the largest body buffer that a Conn keeps between frames.
 	keepBody = 4 << 10
+	// firstBody is how much a header alone can make a Conn allocate, in bytes.
+	firstBody = 256 << 10
 )
 
 // Conn reads frames from a connection. One goroutine may read while others write to the net.Conn.
@@ -95,7 +97,7 @@ func (c *Conn) SkipData() error {
 	return c.failed
 }
 
-// readBody reads n bytes. A large buffer grows with what arrives, so that a header alone costs the sender as much as
+// readBody reads n bytes. A buffer larger than firstBody grows with what arrives, so that a header alone costs the sender as much as
 // the receiver.
 func (c *Conn) readBody(n int) ([]byte, error) {
 	if n <= keepBody {
@@ -107,7 +109,7 @@ func (c *Conn) readBody(n int) ([]byte, error) {
 	}
 	var body []byte
 	for read := 0; read < n; {
-		body = append(make([]byte, 0, min(n, max(keepBody, 2*read))), body...)
+		body = append(make([]byte, 0, min(n, max(firstBody, 2*read))), body...)
 		body = body[:cap(body)]
 		if _, err := io.ReadFull(c.r, body[read:]); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"slices"
 
 	"shoal"
 	"shoal/xdr"
@@ -162,7 +163,7 @@ func (m *Withdraw) decode(d *xdr.Decoder) {
 }
 
 func appendHashes(b []byte, hs []shoal.Hash) []byte {
-	b = xdr.AppendUint32(b, uint32(len(hs)))
+	b = xdr.AppendUint32(slices.Grow(b, 4+32*len(hs)), uint32(len(hs)))
 	for _, h := range hs {
 		b = append(b, h[:]...)
 	}
