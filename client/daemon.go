@@ -168,10 +168,15 @@ func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, 
 
 // Unpublish takes a name away, here and at the server.
 func (d *Daemon) Unpublish(ctx context.Context, group shoal.Group, name shoal.Name) error {
-	if err := d.Client.Unpublish(ctx, group, name); err != nil && !errors.Is(err, shoal.NotFound) {
+	l := label{group, name}
+	d.mu.Lock()
+	_, here := d.names[l]
+	d.mu.Unlock()
+	// Where only the server has lost the name there is still something to take away.
+	if err := d.Client.Unpublish(ctx, group, name); err != nil && !(here && errors.Is(err, shoal.NotFound)) {
 		return err
 	}
-	return d.forget(label{group, name}, shoal.Errorf(shoal.NotFound, "%q is no longer published here", name))
+	return d.forget(l, shoal.Errorf(shoal.NotFound, "%q is no longer published here", name))
 }
 
 // forget ends serving under a name; the file itself is withdrawn with its last name in the group.
