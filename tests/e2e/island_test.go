@@ -89,7 +89,13 @@ func (i *island) run(f func()) {
 // start is world.start on the island.
 func (i *island) start(state string, args ...string) *process {
 	i.w.Helper()
-	p := prepare(i.w.T, i.w.binary, i.w.dir, i.w.environment(state), args...)
+	return i.launch(i.w.binary, i.w.environment(state), args...)
+}
+
+// launch starts any program on the island.
+func (i *island) launch(program string, environment []string, args ...string) *process {
+	i.w.Helper()
+	p := prepare(i.w.T, program, i.w.dir, environment, args...)
 	var err error
 	i.run(func() { err = p.cmd.Start() }) // a child lives where the thread does that made it
 	p.watch(err)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -134,7 +136,7 @@ func (p *process) tell() {
 
 // prepare makes a process that has not been started.
 func prepare(t *testing.T, binary, folder string, environment []string, args ...string) *process {
-	p := &process{t: t, line: brief("shoal " + strings.Join(args, " ")), cmd: exec.Command(binary, args...), news: make(chan struct{})}
+	p := &process{t: t, line: brief(filepath.Base(binary) + " " + strings.Join(args, " ")), cmd: exec.Command(binary, args...), news: make(chan struct{})}
 	p.stdout.process, p.stderr.process = p, p
 	p.cmd.Dir, p.cmd.Env = folder, environment
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
@@ -291,6 +293,20 @@ func (p *process) awaitError(text string) {
 	}
 }
 
+// awaitOutput waits until stdout matches, and returns the first group.
+func (p *process) awaitOutput(pattern *regexp.Regexp) string {
+	p.t.Helper()
+	var found []string
+	look := func() bool {
+		found = pattern.FindStringSubmatch(p.stdout.text.String())
+		return found != nil || p.ended
+	}
+	if !p.waitFor(patience, look) || found == nil {
+		p.t.Fatalf("%s did not print %v", p.line, pattern)
+	}
+	return found[1]
+}
+
 // wait returns when the process has ended.
 func (p *process) wait() result {
 	p.t.Helper()
@@ -320,6 +336,9 @@ func (r result) ok() result {
 // exit fails the test unless the command ended with the code, and said each of the texts to stderr.
 func (r result) exit(code int, texts ...string) result {
 	r.process.t.Helper()
+	if codes, err := documentedCodes(); code >= 0 && (err != nil || codes[code] == "") {
+		r.process.t.Errorf("exit code %d is not documented (%v)", code, err)
+	}
 	if r.code != code {
 		r.process.t.Fatalf("%s: exit code %d, want %d; stderr:\n%s", r.process.line, r.code, code, tail(r.stderr))
 	}

@@ -89,13 +89,19 @@ func (w *world) folder(elem ...string) string {
 	return path
 }
 
+// noSleep makes the race detector's part of a process end with it, not a second later.
+const noSleep = "GORACE=atexit_sleep_ms=0"
+
+// searchPath is a PATH with the program under test.
+func (w *world) searchPath() string { return filepath.Dir(w.binary) + ":" + os.Getenv("PATH") }
+
 // environment is everything that a process of the world gets to know.
 func (w *world) environment(state string) []string {
 	return []string{
-		"PATH=" + filepath.Dir(w.binary) + ":" + os.Getenv("PATH"),
+		"PATH=" + w.searchPath(),
 		"HOME=" + w.dir,
 		"LC_ALL=C.UTF-8",
-		"GORACE=atexit_sleep_ms=0",
+		noSleep,
 		"SHOAL_STATE=" + w.path("state", state),
 		"SHOAL_SERVER=" + w.address,
 		"SHOAL_PIN=" + w.realm,
