@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -187,6 +188,7 @@ func (d *Daemon) openFor(ctx context.Context, r controlRequest, say func(control
 		if err := proof.Verify(v.Object); err != nil {
 			return nil, err
 		}
+		proof.Tail = bytes.Clone(proof.Tail) // and let go of the rest of the body
 		return store.OpenFile(r.Path, v.Stamp, v.Object, &proof.Manifest)
 	}
 	var hashed, said atomic.Int64

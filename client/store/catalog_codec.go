@@ -4,14 +4,11 @@ import (
 	"bytes"
 
 	"shoal"
+	"shoal/wire"
 	"shoal/xdr"
 )
 
-const (
-	maxPath     = 4096 // bytes, PATH_MAX of Linux
-	maxTail     = 1024 // bytes
-	maxSiblings = 64   // more than the height of any tree
-)
+const maxPath = 4096 // bytes, PATH_MAX of Linux
 
 // An entry is stored as, in XDR:
 //
@@ -50,43 +47,21 @@ func decodeEntry(key, value []byte) (Entry, error) {
 	return e, err
 }
 
-// A manifest is stored as, in XDR:
-//
-//	hyper size; hash pieces<65536>; opaque tail<1024>; hash siblings<64>;
+// A manifest is stored as MANIFEST's reply has it (wire/shoal.x).
 func encodeManifest(m *shoal.Manifest) []byte {
-	b := xdr.AppendInt64(nil, m.Size)
-	b = appendHashes(b, m.Pieces)
-	b = xdr.AppendOpaque(b, m.Tail)
-	return appendHashes(b, m.Siblings)
+	return (&wire.ManifestReply{Manifest: *m}).Append(nil)
 }
 
 // decodeManifest reads a manifest and verifies it.
 func decodeManifest(b []byte, o shoal.Object) (*shoal.Manifest, error) {
-	d := xdr.NewDecoder(b)
-	m := &shoal.Manifest{Size: d.Int64(), Pieces: hashes(d, shoal.MaxPieces)}
-	m.Tail = bytes.Clone(d.Opaque(maxTail)) // b ends with the transaction
-	m.Siblings = hashes(d, maxSiblings)
-	if err := d.Finish(); err != nil {
+	var reply wire.ManifestReply
+	err := wire.Decode(b, &reply)
+	if err == nil {
+		err = reply.Verify(o)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := m.Verify(o); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-func appendHashes(b []byte, values []shoal.Hash) []byte {
-	b = xdr.AppendUint32(b, uint32(len(values)))
-	for i := range values {
-		b = xdr.AppendFixed(b, values[i][:])
-	}
-	return b
-}
-
-func hashes(d *xdr.Decoder, limit int) []shoal.Hash {
-	values := make([]shoal.Hash, d.Count(limit, len(shoal.Hash{})))
-	for i := range values {
-		copy(values[i][:], d.Fixed(len(values[i])))
-	}
-	return values
+	reply.Tail = bytes.Clone(reply.Tail) // b ends with the transaction
+	return &reply.Manifest, nil
 }
