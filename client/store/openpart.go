@@ -166,6 +166,22 @@ func (p *Part) unlock() error {
 	return onDescriptor(p.file, func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
 }
 
+// discardEmpty removes a part that holds nothing, if it still has its name. Nobody else can have taken that: the part is
+// locked.
+func (p *Part) discardEmpty() error {
+	if p.Held() > 0 {
+		return nil
+	}
+	named, err := p.folder.stat(p.partName())
+	if err == nil && named.Ino == p.inode {
+		err = p.folder.remove(p.partName())
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return diskError(err, "removing %s, which holds nothing", p.path)
+	}
+	return p.removeOrphan()
+}
+
 // prepare gives the part its size and finds what it holds already.
 func (p *Part) prepare(ctx context.Context, progress func(int64)) error {
 	before, err := fstat(p.file)

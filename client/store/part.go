@@ -183,7 +183,8 @@ func (p *Part) reopen(path string) (*File, error) {
 }
 
 // Close stops the download and writes down what is held, so that OpenPart can resume it, at once. After Finish it only
-// gives the descriptors back. Further calls do nothing.
+// gives the descriptors back. A part that holds nothing is removed, with the space that it has reserved. Further calls
+// do nothing.
 func (p *Part) Close() error {
 	p.mu.Lock()
 	again := p.closed
@@ -196,7 +197,7 @@ func (p *Part) Close() error {
 	_ = p.seal() // checkpoint tells what is broken
 	var err error
 	if p.finished.Load() == nil {
-		err = errors.Join(p.checkpoint(), p.unlock())
+		err = errors.Join(p.checkpoint(), p.discardEmpty(), p.unlock())
 	}
 	if p.direct != nil {
 		err = errors.Join(err, p.direct.Close())

@@ -154,6 +154,32 @@ func TestFinalNameTaken(t *testing.T) {
 }
 
 // Sending a part goes on while it is finished, and what it reads is right until Close.
+func TestEmptyPartIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	data := random(3<<20, 50)
+	o, m := describe(t, data)
+	closeNow(t, openPart(t, dir, "final", o, m))
+	if got := names(t, dir); len(got) > 0 {
+		t.Errorf("an empty part left %q", got)
+	}
+	// What took its name is somebody else's.
+	p := openPart(t, dir, "final", o, m)
+	if err := os.Remove(p.path); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, p.path, []byte("other"))
+	closeNow(t, p)
+	readBack(t, p.path, []byte("other"))
+	// One piece is worth keeping.
+	dir = t.TempDir()
+	p = openPart(t, dir, "final", o, m)
+	mustWrite(t, p, data, 1)
+	closeNow(t, p)
+	if got := names(t, dir); len(got) != 2 {
+		t.Errorf("a part with one piece left %q", got)
+	}
+}
+
 func TestPartIsReadAfterFinish(t *testing.T) {
 	data, dir := random(pieceLength+5, 5), t.TempDir()
 	o, m := describe(t, data)
