@@ -35,16 +35,16 @@ type waiter struct {
 // Get returns n bytes of arbitrary content, or waits for its turn until they are free; the error is ctx's. A buffer of
 // more than 8 MiB is given when nothing else is out. It belongs to the caller until Put.
 func (b *Buffers) Get(ctx context.Context, n int) ([]byte, error) {
-	w := &waiter{n: n, ready: make(chan []byte, 1)}
 	b.mu.Lock()
-	b.waiting = append(b.waiting, w)
-	b.serve()
-	b.mu.Unlock()
-	select {
-	case buf := <-w.ready:
-		return buf, nil
-	default:
+	if len(b.waiting) == 0 {
+		if buf := b.take(n); buf != nil {
+			b.mu.Unlock()
+			return buf, nil
+		}
 	}
+	w := &waiter{n: n, ready: make(chan []byte, 1)}
+	b.waiting = append(b.waiting, w)
+	b.mu.Unlock()
 	select {
 	case buf := <-w.ready:
 		return buf, nil
