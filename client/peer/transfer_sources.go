@@ -70,7 +70,7 @@ func (t *transfer) handle(e event) {
 			return
 		}
 		s.cancel, s.joined = nil, e.joined
-		s.status.Connected, s.status.Reason = true, ""
+		s.status.Connected = true // what went wrong before stays the reason until something comes
 	case swarm.PieceVerified:
 		t.verified(s, e)
 		return
@@ -97,6 +97,7 @@ func (t *transfer) verified(s *source, e event) {
 	if t.engine.Missing() < before {
 		_, length := t.Swarm.Object.PieceRange(e.Piece)
 		s.status.Bytes += length
+		s.why, s.status.Reason = 0, ""
 		t.status.Held += length
 	}
 }
@@ -196,7 +197,7 @@ func (t *transfer) drop(s *source, why shoal.Code) {
 		return
 	}
 	if why == shoal.Unreachable {
-		s.status.Reason = "it stopped sending"
+		s.why, s.status.Reason = why, "it stopped sending"
 		s.joined.conn.link.Close(shoal.Errorf(shoal.Unreachable, "%v stopped sending", s.Device))
 	}
 	s.status.Connected = false
