@@ -126,12 +126,11 @@ type link struct {
 	carried atomic.Int64 // bytes that came from there
 	run     sync.WaitGroup
 
-	mu       sync.Mutex // guards the rest
-	change   sync.Cond
-	allowed  int64 // bytes that may come in all; everything when negative
-	cut      bool
-	ends     map[net.Conn]struct{}
-	accepted int
+	mu      sync.Mutex // guards the rest
+	change  sync.Cond
+	allowed int64 // bytes that may come in all; everything when negative
+	cut     bool
+	ends    map[net.Conn]struct{}
 }
 
 // link makes a link to the address, through which nothing comes yet.
@@ -174,9 +173,6 @@ func (l *link) allow(n int64) {
 
 // open lets everything come.
 func (l *link) open() { l.allow(-1) }
-
-// hold lets nothing more come.
-func (l *link) hold() { l.allow(l.carried.Load()) }
 
 // isSpent reports that everything that may come has come.
 func (l *link) isSpent() error {
@@ -221,7 +217,6 @@ func (l *link) accept(listener net.Listener) {
 func (l *link) adopt(ends ...net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.accepted++
 	for _, end := range ends {
 		if l.cut {
 			end.Close()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -35,7 +36,30 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
 		_ = flag.Set("test.parallel", "6")
 	}
+	if code, done := becomeRoot(); done {
+		os.Exit(code)
+	}
 	os.Exit(runTests(m))
+}
+
+// becomeRoot runs the tests again as root of a user namespace (user_namespaces(7)), where they may make networks and
+// mounts of their own. It reports false where that is not necessary or not allowed.
+func becomeRoot() (code int, done bool) {
+	if os.Geteuid() == 0 {
+		return 0, false
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	if cmd.Start() != nil {
+		return 0, false
+	}
+	_ = cmd.Wait() // the exit code says it
+	return cmd.ProcessState.ExitCode(), true
 }
 
 func runTests(m *testing.M) int {

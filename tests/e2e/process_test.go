@@ -3,9 +3,6 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -23,62 +20,6 @@ const (
 	// grace is how long a process may take to end when it is asked to.
 	grace = 15 * time.Second
 )
-
-// event is what the program prints with --json, whatever the kind.
-type event struct {
-	Event   string
-	Address string
-	Realm   string
-	Device  string
-	Name    string
-	File    string
-	Path    string
-	Code    string
-	Text    string
-	Size    int64
-	Held    int64
-	Resumed int64
-	Present bool
-	Served  bool
-	Sources sources
-}
-
-// source is one source's share of a download.
-type source struct {
-	Device    string
-	Connected bool
-	Bytes     int64
-}
-
-// sources are the shares; in what ls prints, Count has how many whole sources there are.
-type sources struct {
-	Shares []source
-	Count  int
-}
-
-func (s *sources) UnmarshalJSON(b []byte) error {
-	if b[0] != '[' {
-		return json.Unmarshal(b, &s.Count)
-	}
-	return json.Unmarshal(b, &s.Shares)
-}
-
-// from is the share of one device.
-func (s sources) from(device string) source {
-	i := slices.IndexFunc(s.Shares, func(share source) bool { return share.Device == device })
-	if i < 0 {
-		return source{Device: device}
-	}
-	return s.Shares[i]
-}
-
-// total is how many bytes came from all.
-func (s sources) total() (n int64) {
-	for _, share := range s.Shares {
-		n += share.Bytes
-	}
-	return n
-}
 
 // process is a shoal that runs.
 type process struct {
@@ -316,106 +257,4 @@ func (p *process) wait() result {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return result{p, p.cmd.ProcessState.ExitCode(), p.stdout.text.String(), p.stderr.text.String(), slices.Clone(p.events)}
-}
-
-// result is what became of a process.
-type result struct {
-	process *process
-	code    int // -1 after a signal
-	stdout  string
-	stderr  string
-	events  []event
-}
-
-// ok fails the test unless the command succeeded.
-func (r result) ok() result {
-	r.process.t.Helper()
-	return r.exit(0)
-}
-
-// exit fails the test unless the command ended with the code, and said each of the texts to stderr.
-func (r result) exit(code int, texts ...string) result {
-	r.process.t.Helper()
-	if codes, err := documentedCodes(); code >= 0 && (err != nil || codes[code] == "") {
-		r.process.t.Errorf("exit code %d is not documented (%v)", code, err)
-	}
-	if r.code != code {
-		r.process.t.Fatalf("%s: exit code %d, want %d; stderr:\n%s", r.process.line, r.code, code, tail(r.stderr))
-	}
-	for _, text := range texts {
-		if !strings.Contains(r.stderr, text) {
-			r.process.t.Errorf("%s: the error does not say %q:\n%s", r.process.line, text, r.stderr)
-		}
-	}
-	return r
-}
-
-// event returns the only event of a kind.
-func (r result) event(kind string) event {
-	r.process.t.Helper()
-	var found []event
-	for _, e := range r.events {
-		if e.Event == kind {
-			found = append(found, e)
-		}
-	}
-	if len(found) != 1 {
-		r.process.t.Fatalf("%s: %d events %q, want one; stdout:\n%s", r.process.line, len(found), kind, tail(r.stdout))
-	}
-	return found[0]
-}
-
-var errNever = errors.New("not so yet")
-
-// eventually waits until holds returns nil, looking now and then: for what no process tells by itself.
-func eventually(t *testing.T, holds func() error) {
-	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	timeout := time.After(patience)
-	err := errNever
-	for err != nil {
-		if err = holds(); err == nil {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			t.Fatalf("still not so after %v: %v", patience, err)
-		}
-	}
-}
-
-// peakOf is how many bytes a running process had resident at most; 0 when it has ended.
-func peakOf(p *process) int64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid)) // gone with the process
-	for line := range strings.Lines(string(text)) {
-		var kilobytes int64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
-			return kilobytes * kib
-		}
-	}
-	return 0
-}
-
-// watchPeak looks at a process's peak again and again until the function that it returns is called, for the largest.
-func watchPeak(t *testing.T, p *process) func() int64 {
-	var largest int64
-	quit := make(chan struct{})
-	var watcher sync.WaitGroup
-	watcher.Go(func() {
-		ticker := time.NewTicker(10 * time.Millisecond)
-		defer ticker.Stop()
-		for {
-			largest = max(largest, peakOf(p))
-			select {
-			case <-ticker.C:
-			case <-quit:
-				return
-			}
-		}
-	})
-	stop := sync.OnceFunc(func() { close(quit); watcher.Wait() })
-	t.Cleanup(stop)
-	return func() int64 { stop(); return largest }
 }

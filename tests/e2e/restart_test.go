@@ -70,7 +70,7 @@ func TestPeerIsRestarted(t *testing.T) {
 	}
 	other.stop()
 	p.kill()
-	p = w.peer("peer")
+	w.peer("peer")
 	eventually(t, func() error {
 		if list := w.list(); list["fetched"].Sources != 1 || list["published"].Sources != 1 {
 			return fmt.Errorf("after the restart: %+v", list)

@@ -8,17 +8,23 @@ import (
 
 // TestSourceDies loses one of four sources when a third of the file is there. The others bring what it owed.
 func TestSourceDies(t *testing.T) {
-	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
-		t.Run(name, func(t *testing.T) {
+	for _, how := range []struct {
+		name      string
+		signal    syscall.Signal
+		plaintext string
+	}{{"killed", syscall.SIGKILL, ""}, {"stopped", syscall.SIGSTOP, ""}, {"killed in plaintext", syscall.SIGKILL, "loopback"}} {
+		t.Run(how.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := bareWorld(t)
+			w.plaintext = how.plaintext
+			w.startServer("127.0.0.1:0")
 			content := random(24*mib+1, 1)
 			peers := w.seeds("file", content, "a", "b", "c", "d")
 			island := newIsland(w)
 			links := island.links(peers)
 			get := w.halfWay(island, links, 2*mib)
 			lost := peers[3]
-			lost.signal(signal)
+			lost.signal(how.signal)
 			for _, l := range links {
 				l.open()
 			}

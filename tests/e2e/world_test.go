@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -197,9 +196,3 @@ func (w *world) list() map[string]entry {
 	}
 	return entries
 }
-
-// freeze stops a process without its knowledge.
-func (p *process) freeze() { p.signal(syscall.SIGSTOP) }
-
-// thaw lets it go on.
-func (p *process) thaw() { p.signal(syscall.SIGCONT) }
