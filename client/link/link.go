@@ -225,7 +225,7 @@ func (l *Link) write() {
 	defer silence.Stop()
 	var batch []byte
 	var heard int64
-	pinged, quiet := false, true
+	pinged, pinging, quiet := false, false, true
 	for {
 		select {
 		case <-l.wake:
@@ -238,7 +238,7 @@ func (l *Link) write() {
 			if pinged = now == heard || quiet; pinged {
 				l.Start(wire.KindPing, &wire.Empty{}, func(wire.Frame, error) {})
 			}
-			heard, quiet = now, true
+			heard, quiet, pinging = now, true, pinged
 		}
 		l.mu.Lock()
 		batch, l.queued = l.queued, batch[:0]
@@ -250,7 +250,7 @@ func (l *Link) write() {
 		if len(batch) == 0 {
 			continue
 		}
-		quiet = false
+		quiet, pinging = quiet && pinging, false // a ping is no other frame
 		_ = l.SetWriteDeadline(time.Now().Add(2 * pingEvery)) // while it waits, nobody looks for signs of life
 		if _, err := l.Write(batch); err != nil {
 			l.end(shoal.Errorf(shoal.Unreachable, "writing to %v: %w", l.RemoteAddr(), err))
