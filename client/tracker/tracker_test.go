@@ -1,0 +1,459 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/wire"
+	"shoal/wire/wiretest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantCode(t *testing.T, err error, code shoal.Code) {
+	t.Helper()
+	if !errors.Is(err, code) {
+		t.Errorf("got error %v, want one of code %v", err, code)
+	}
+}
+
+// server answers as a test wants it to; where that wants nothing, as it should.
+type server struct {
+	t        *testing.T
+	key      *identity.Key
+	ctx      context.Context
+	run      sync.WaitGroup
+	listener *wiretest.Listener
+	// answer is called for each request; hangUp ends the connection, after the reply if
+	// there is one.
+	answer func(f wire.Frame) (reply []byte, done, hangUp bool)
+
+	mu        sync.Mutex // guards the rest
+	down      bool
+	conns     []net.Conn
+	published []wire.Publish
+	announced []wire.Announce
+	names     map[shoal.Name]wire.Publish // of the mutations that were carried out
+}
+
+var plaintext = identity.Transport{Security: wire.Plaintext}
+
+func newServer(t *testing.T) *server {
+	s := &server{t: t, key: identity.NewKey(), listener: wiretest.Listen(), names: map[shoal.Name]wire.Publish{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.ctx = ctx
+	s.run.Go(func() {
+		for {
+			nc, err := s.listener.Accept()
+			if err != nil {
+				return
+			}
+			s.run.Go(func() { s.serve(nc) })
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		s.listener.Close()
+		s.hangUp()
+		s.run.Wait()
+	})
+	return s
+}
+
+func (s *server) dial(ctx context.Context, _ string) (net.Conn, error) {
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
+	if down {
+		return nil, shoal.Errorf(shoal.Unreachable, "nobody listens")
+	}
+	return s.listener.Dial(ctx)
+}
+
+// hangUp ends all connections.
+func (s *server) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, nc := range s.conns {
+		nc.Close()
+	}
+	s.conns = nil
+}
+
+func (s *server) set(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
+}
+
+func (s *server) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+func (s *server) serve(nc net.Conn) {
+	defer nc.Close()
+	s.mu.Lock()
+	s.conns = append(s.conns, nc)
+	s.mu.Unlock()
+	c, err := identity.Responder{Key: s.key, Serves: wire.ServiceServer, Transport: plaintext}.Accept(s.ctx, nc)
+	if err != nil {
+		return
+	}
+	for {
+		f, err := c.ReadFrame()
+		if err != nil || f.Kind == wire.KindBye {
+			return
+		}
+		reply := s.note(f)
+		if s.answer != nil {
+			b, done, hangUp := s.answer(f)
+			if hangUp {
+				_, _ = c.Write(b)
+				return
+			}
+			if done {
+				reply = b
+			}
+		}
+		if _, err := c.Write(reply); err != nil {
+			return
+		}
+	}
+}
+
+// note keeps what was said, and returns the right answer.
+func (s *server) note(f wire.Frame) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var m wire.Message = &wire.Empty{}
+	switch f.Kind {
+	case wire.KindPublish:
+		var p wire.Publish
+		if err := wire.Decode(f.Body, &p); err != nil {
+			s.t.Error(err)
+		}
+		s.published = append(s.published, p)
+		s.names[p.Name] = p
+		m = &wire.MutationReply{}
+	case wire.KindUnpublish:
+		m = &wire.MutationReply{}
+	case wire.KindAnnounce:
+		var a wire.Announce
+		if err := wire.Decode(slices.Clone(f.Body), &a); err != nil {
+			s.t.Error(err)
+		}
+		s.announced = append(s.announced, a)
+	case wire.KindLookup:
+		m = &wire.LookupReply{Name: "it", Content: object(1)}
+	case wire.KindList:
+		m = &wire.ListReply{}
+	}
+	return wire.AppendReply(nil, f.Kind, f.ID, m)
+}
+
+func object(n byte) shoal.Object { return shoal.Object{ID: shoal.FileID{n}, Size: int64(n)} }
+
+func swarmOf(n byte) shoal.Swarm { return shoal.Swarm{Group: shoal.Public, Object: object(n)} }
+
+// track runs a Tracker that serves something; stop ends it and returns what Run did.
+func (s *server) track(accept func(*wire.HelloReply) error) (tr *Tracker, stop func() error) {
+	if accept == nil {
+		accept = func(*wire.HelloReply) error { return nil }
+	}
+	tr = New(Config{
+		Server: "server:1", Key: identity.NewKey(), Transport: plaintext, Dial: s.dial, Accept: accept, Log: zerolog.Nop(),
+		Addresses: func(netip.Addr) []identity.Candidate {
+			return []identity.Candidate{{Security: wire.Plaintext, Addr: netip.MustParseAddrPort("127.0.0.1:9")}}
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	s.t.Cleanup(func() { _ = stop() })
+	return tr, stop
+}
+
+func within(t *testing.T, do func(t *testing.T, s *server)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { do(t, newServer(t)) })
+}
+
+// After each loss of the connection the server is told everything again.
+func TestReconnects(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, stop := s.track(nil)
+		must(t, tr.Publish(t.Context(), shoal.Public, "one", object(1)))
+		must(t, tr.Publish(t.Context(), shoal.Public, "two", object(2)))
+		must(t, tr.Unpublish(t.Context(), shoal.Public, "two", object(2).ID))
+		tr.Offer(swarmOf(1), 3)
+		tr.Offer(swarmOf(2), 1)
+		tr.Offer(swarmOf(2), 0)
+		must(t, tr.Announced(t.Context()))
+		for range 3 {
+			s.mu.Lock()
+			s.published, s.announced = nil, nil
+			s.mu.Unlock()
+			s.hangUp()
+			s.set(true)
+			time.Sleep(time.Minute)
+			s.set(false)
+			must(t, tr.Ping(t.Context()))
+			must(t, tr.Announced(t.Context()))
+			s.mu.Lock()
+			if len(s.published) != 1 || s.published[0].Name != "one" || s.published[0].Content != object(1) {
+				t.Errorf("published again: %+v", s.published)
+			}
+			if len(s.announced) != 1 || len(s.announced[0].Candidates) == 0 || len(s.announced[0].Offers) != 1 ||
+				s.announced[0].Offers[0] != (wire.Offer{Swarm: swarmOf(1), Pieces: 3}) {
+				t.Errorf("announced again: %+v", s.announced)
+			}
+			s.mu.Unlock()
+		}
+		must(t, stop())
+	})
+}
+
+// A mutation whose answer got lost is asked for again under its number, so that it is done once.
+func TestMutationIsRetried(t *testing.T) {
+	for name, lose := range map[string]func(f wire.Frame) (reply []byte, done, hangUp bool){
+		"closed": func(wire.Frame) ([]byte, bool, bool) { return nil, false, true },
+		"stopped": func(wire.Frame) ([]byte, bool, bool) {
+			return wire.AppendEvent(nil, wire.KindBye, wire.NewBye(shoal.Busy)), true, false
+		},
+		"cut": func(wire.Frame) ([]byte, bool, bool) { return []byte{0, 0}, true, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, s *server) {
+				tr, _ := s.track(nil)
+				lost := 0
+				s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+					if f.Kind == wire.KindPublish && lost < 2 {
+						if lost++; name == "cut" {
+							time.AfterFunc(time.Second, s.hangUp)
+						}
+						return lose(f)
+					}
+					return nil, false, false
+				}
+				must(t, tr.Publish(t.Context(), shoal.Public, "it", object(1)))
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if len(s.published) != 3 || s.published[0].Sequence != s.published[2].Sequence {
+					t.Errorf("asked %+v", s.published)
+				}
+			})
+		})
+	}
+}
+
+// An error that the server answers is no reason to ask again; neither is a rule that was broken.
+func TestErrorsAreNotRetried(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+			switch f.Kind {
+			case wire.KindPublish:
+				return wire.AppendError(nil, f.Kind, f.ID, shoal.NameTaken), true, false
+			case wire.KindList:
+				return wire.AppendEvent(nil, wire.KindBye, wire.NewBye(shoal.BadRequest)), true, false
+			}
+			return nil, false, false
+		}
+		wantCode(t, tr.Publish(t.Context(), shoal.Public, "it", object(1)), shoal.NameTaken)
+		_, err := tr.List(t.Context(), shoal.Public)
+		wantCode(t, err, shoal.BadRequest)
+		must(t, tr.Ping(t.Context()))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.published) != 1 {
+			t.Errorf("a name that was refused is published again: %+v", s.published)
+		}
+	})
+}
+
+func TestCallsTimeOut(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		s.answer = func(f wire.Frame) ([]byte, bool, bool) { return nil, f.Kind == wire.KindList, false }
+		for _, down := range []bool{false, true} {
+			if s.set(down); down {
+				s.hangUp()
+			}
+			began := time.Now()
+			_, err := tr.List(t.Context(), shoal.Public)
+			wantCode(t, err, shoal.Unreachable)
+			if !strings.Contains(err.Error(), "server:1 did not answer within 20s") || time.Since(began) != callTimeout {
+				t.Errorf("after %v: %v", time.Since(began), err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if err := tr.Announced(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("without a server: %v", err)
+		}
+	})
+}
+
+// A server that must not be trusted is not asked again, and everybody who waits is told.
+func TestUntrusted(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		refuse := false
+		var mu sync.Mutex
+		tr, stop := s.track(func(*wire.HelloReply) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if refuse {
+				return shoal.Errorf(shoal.Untrusted, "another realm")
+			}
+			return nil
+		})
+		must(t, tr.Ping(t.Context()))
+		s.set(true)
+		s.hangUp()
+		waiting := make(chan error, 1)
+		go func() { waiting <- tr.Ping(t.Context()) }()
+		synctest.Wait()
+		mu.Lock()
+		refuse = true
+		mu.Unlock()
+		s.set(false)
+		wantCode(t, <-waiting, shoal.Untrusted)
+		wantCode(t, tr.Ping(t.Context()), shoal.Untrusted)
+		wantCode(t, stop(), shoal.Untrusted)
+	})
+}
+
+// A server that hangs up at once is tried more and more seldom.
+func TestServerThatHangsUp(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		s.answer = func(wire.Frame) ([]byte, bool, bool) { return nil, false, true }
+		s.track(nil)
+		time.Sleep(time.Minute)
+		if n := s.connections(); n < 5 || n > 40 {
+			t.Errorf("%d connections in a minute", n)
+		}
+	})
+}
+
+// Candidates are signed anew before they expire, and the server hears of nothing twice.
+func TestCandidatesAreRenewed(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		tr.Offer(swarmOf(1), 3)
+		must(t, tr.Announced(t.Context()))
+		time.Sleep(2*candidateLife + time.Minute)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.announced) != 5 {
+			t.Fatalf("announced %d times", len(s.announced))
+		}
+		for _, a := range s.announced[1:] {
+			if len(a.Candidates) == 0 || len(a.Offers) != 0 {
+				t.Errorf("announced %+v", a)
+			}
+		}
+		if until, err := identity.Expires(s.announced[4].Candidates); err != nil || !until.After(time.Now()) {
+			t.Errorf("they expire at %v: %v", until, err)
+		}
+	})
+}
+
+// More than a frame holds, and an error that is none of the connection.
+func TestManyOffers(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		first := true
+		s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+			if f.Kind == wire.KindAnnounce && first {
+				first = false
+				return wire.AppendError(nil, f.Kind, f.ID, shoal.Limit), true, false
+			}
+			return nil, false, false
+		}
+		for i := range 2*wire.MaxOffers + 1 {
+			sw := swarmOf(1)
+			sw.Object.Size = int64(i)
+			tr.Offer(sw, 1)
+		}
+		must(t, tr.Announced(t.Context()))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		seen := map[shoal.Swarm]bool{}
+		for _, a := range s.announced {
+			for _, o := range a.Offers {
+				seen[o.Swarm] = true
+			}
+		}
+		if len(seen) != 2*wire.MaxOffers+1 || len(s.conns) != 1 {
+			t.Errorf("%d offers over %d connections", len(seen), len(s.conns))
+		}
+	})
+}
+
+// The server is believed only what was asked.
+func TestLookup(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		device, other := identity.NewKey(), identity.NewKey()
+		at := func(port uint16, sec wire.Security) identity.Candidate {
+			return identity.Candidate{Security: sec, Addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)}
+		}
+		sign := func(k *identity.Key, c ...identity.Candidate) []byte {
+			return identity.SignCandidates(k, c, time.Now(), time.Hour)
+		}
+		s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+			return wire.AppendReply(nil, f.Kind, f.ID, &wire.LookupReply{Name: "it", Content: object(1), Sources: []wire.Source{
+				{Device: device.Device(), Session: 1, Pieces: 1, Candidates: sign(device, at(1, wire.TLS), at(2, wire.Plaintext))},
+				{Device: device.Device(), Session: 2, Pieces: 1, Candidates: sign(other, at(3, wire.Plaintext))}, // not by the device
+				{Device: device.Device(), Session: 3, Pieces: 1, Candidates: sign(device, at(4, wire.TLS))},      // rule C3
+				{Device: device.Device(), Session: 4, Pieces: 1, Candidates: []byte{1, 2, 3}},
+			}}), f.Kind == wire.KindLookup, false
+		}
+		found, err := tr.LookupName(t.Context(), shoal.Public, "it")
+		must(t, err)
+		if len(found.Sources) != 1 || found.Sources[0].Session != 1 || !slices.Equal(found.Sources[0].Addresses, []identity.Candidate{at(2, wire.Plaintext)}) {
+			t.Errorf("found %+v", found)
+		}
+		_, err = tr.LookupName(t.Context(), shoal.Public, "other")
+		wantCode(t, err, shoal.Untrusted)
+		_, err = tr.LookupFile(t.Context(), shoal.Public, object(2).ID)
+		wantCode(t, err, shoal.Untrusted)
+		_, err = tr.LookupFile(t.Context(), shoal.Public, object(1).ID)
+		must(t, err)
+	})
+}
+
+func TestStopWithoutServer(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		s.set(true)
+		tr, stop := s.track(nil)
+		wantCode(t, tr.Connect(t.Context()), shoal.Unreachable)
+		must(t, stop())
+	})
+}
