@@ -205,8 +205,10 @@ func (f *File) Check() error {
 	return nil
 }
 
+// changed is the error that peers are told, so it does not say where the file is.
+// changed is what peers are told too, so it does not say where the file is.
 func (f *File) changed(how string) error {
-	return shoal.Errorf(shoal.Changed, "%s is no longer what was published: %s; publish it again", f.path, how)
+	return shoal.Errorf(shoal.Changed, "the file is no longer what was published: %s; publish it again", how)
 }
 
 // Close gives the descriptor back as soon as nobody holds the file; it does not wait for that. A second Close returns
