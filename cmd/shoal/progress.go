@@ -20,17 +20,25 @@ type bar struct {
 	size     int64
 }
 
+// newBar shows a bar for size bytes; for an unknown size, 0, only how many there are so far.
 func newBar(title string, size int64) *bar {
 	b := &bar{begin: time.Now(), size: size}
 	b.progress = mpb.New(mpb.WithOutput(barOutput()), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
-	b.bar = b.progress.AddBar(size, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(title+" ")),
-		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")),
-	)
+	style, counter := mpb.BarFillerBuilder(mpb.BarStyle()), decor.CountersKibiByte("% .1f / % .1f")
+	if size == 0 {
+		style, counter = mpb.NopStyle(), decor.CurrentKibiByte("% .1f")
+	}
+	b.bar = b.progress.New(size, style, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(title+" ")), mpb.AppendDecorators(counter))
 	return b
 }
 
-func (b *bar) set(n int64) { b.bar.SetCurrent(min(n, b.size)) }
+func (b *bar) set(n int64) {
+	if b.size > 0 {
+		n = min(n, b.size)
+	}
+	b.bar.SetCurrent(n)
+}
 
 func (b *bar) end() {
 	b.bar.Abort(true)
