@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ type controlRequest struct {
 	Path  string      `json:"path,omitempty"`
 	// Verified hands over a file that this process has just fetched and verified.
 	Verified *verifiedFile `json:"verified,omitempty"`
-	manifest []byte // of Verified, as MANIFEST's reply has it
+	manifest []byte        // of Verified, as MANIFEST's reply has it
 }
 
 type verifiedFile struct {
@@ -76,13 +77,19 @@ func listenControl(state string) (*controlServer, error) {
 	}
 	defer dir.Close()
 	// Through the folder's descriptor, because a socket's path cannot be longer than 107 bytes.
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName)})
+	l, err := onlyOwner.Listen(context.Background(), "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName))
 	if err != nil {
 		return nil, fmt.Errorf("opening the control socket: %w", err)
 	}
-	l.SetUnlinkOnClose(false)
-	return &controlServer{l, path}, os.Chmod(path, 0o600)
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	return &controlServer{l, path}, nil
 }
+
+// onlyOwner makes a socket that nobody else can connect to, not even for the moment that a chmod after bind would
+// leave: Linux gives the file the mode that the socket has.
+var onlyOwner = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+	return errors.Join(c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }), err)
+}}
 
 func (c *controlServer) close() {
 	_ = c.listener.Close()
@@ -163,8 +170,13 @@ func (d *Daemon) controlUnpublish(ctx context.Context, r controlRequest, _ func(
 }
 
 func (d *Daemon) controlPublish(ctx context.Context, r controlRequest, say func(controlLine)) error {
-	if _, err := shoal.ParseName(string(r.Name)); err != nil {
+	_, badName := shoal.ParseName(string(r.Name))
+	_, badGroup := shoal.ParseGroup(string(r.Group))
+	if err := errors.Join(badName, badGroup); err != nil {
 		return err
+	}
+	if !filepath.IsAbs(r.Path) {
+		return shoal.Errorf(shoal.BadRequest, "the path %q is not absolute, and the daemon's folder is not the command's", r.Path)
 	}
 	file, err := d.openFor(ctx, r, say)
 	if err != nil {

@@ -250,7 +250,7 @@ func (l *Link) write() {
 		if len(batch) == 0 {
 			continue
 		}
-		quiet, pinging = quiet && pinging, false // a ping is no other frame
+		quiet, pinging = quiet && pinging, false              // a ping is no other frame
 		_ = l.SetWriteDeadline(time.Now().Add(2 * pingEvery)) // while it waits, nobody looks for signs of life
 		if _, err := l.Write(batch); err != nil {
 			l.end(shoal.Errorf(shoal.Unreachable, "writing to %v: %w", l.RemoteAddr(), err))
