@@ -87,8 +87,10 @@ func listenControl(state string) (*controlServer, error) {
 
 // onlyOwner makes a socket that nobody else can connect to, not even for the moment that a chmod after bind would
 // leave: Linux gives the file the mode that the socket has.
-var onlyOwner = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-	return errors.Join(c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }), err)
+var onlyOwner = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+	var chmodErr error
+	err := c.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) })
+	return errors.Join(err, chmodErr)
 }}
 
 func (c *controlServer) close() {

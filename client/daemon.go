@@ -105,13 +105,16 @@ func (d *Daemon) close() {
 // restore serves again what the catalog has, as far as it is still the same.
 func (d *Daemon) restore() error {
 	entries, err := d.catalog.All()
-	if err != nil {
+	if err != nil && !errors.Is(err, shoal.Corrupt) {
 		return err
+	}
+	if err != nil { // some entries; the others are good
+		d.config.Log.Error().Err(err).Msg("no longer served")
 	}
 	for _, e := range entries {
 		file, err := store.OpenFile(e.Path, e.Stamp, e.Object, e.Manifest)
 		if err != nil {
-			d.config.Log.Warn().Err(err).Str("name", string(e.Name)).Msg("no longer served")
+			d.config.Log.Warn().Err(err).Str("name", string(e.Name)).Str("path", e.Path).Msg("no longer served")
 			if errors.Is(err, shoal.Changed) {
 				d.mu.Lock()
 				d.vacant[label{e.Group, e.Name}] = e.Object
@@ -154,6 +157,9 @@ func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, 
 	d.freeNames(ctx)
 	err := d.tracker.Publish(ctx, group, name, file.Object())
 	if err == nil {
+		err = d.supersede(label{group, name}, file.Object())
+	}
+	if err == nil {
 		err = d.catalog.Put(store.Entry{
 			Group: group, Name: name, Object: file.Object(), Path: file.Path(), Stamp: file.Stamp(), Manifest: file.Manifest(),
 		})
@@ -164,6 +170,19 @@ func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, 
 	}
 	d.offer(label{group, name}, file)
 	return d.tracker.Announced(ctx)
+}
+
+// supersede ends serving what a name stood for before, if that is not o.
+func (d *Daemon) supersede(l label, o shoal.Object) error {
+	d.mu.Lock()
+	before, known := d.names[l]
+	d.mu.Unlock()
+	if !known || before == o {
+		return nil
+	}
+	err := d.forget(l, shoal.Errorf(shoal.NotFound, "%q stands for something else now", l.name))
+	d.tracker.Restore(l.group, l.name, o)
+	return err
 }
 
 // Unpublish takes a name away, here and at the server.
