@@ -44,16 +44,27 @@ type server struct {
 	ctx      context.Context
 	run      sync.WaitGroup
 	listener *wiretest.Listener
-	// answer is called for each request; hangUp ends the connection, after the reply if
-	// there is one.
-	answer func(f wire.Frame) (reply []byte, done, hangUp bool)
 
-	mu        sync.Mutex // guards the rest
+	mu sync.Mutex // guards the rest
+	// answer is called for each request; hangUp ends the connection, after the reply if there is one.
+	answer    func(f wire.Frame) (reply []byte, done, hangUp bool)
 	down      bool
 	conns     []net.Conn
 	published []wire.Publish
 	announced []wire.Announce
 	names     map[shoal.Name]wire.Publish // of the mutations that were carried out
+}
+
+func (s *server) answerBy(answer func(f wire.Frame) (reply []byte, done, hangUp bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+func (s *server) answerer() func(f wire.Frame) (reply []byte, done, hangUp bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answer
 }
 
 var plaintext = identity.Transport{Security: wire.Plaintext}
@@ -127,8 +138,8 @@ func (s *server) serve(nc net.Conn) {
 			return
 		}
 		reply := s.note(f)
-		if s.answer != nil {
-			b, done, hangUp := s.answer(f)
+		if answer := s.answerer(); answer != nil {
+			b, done, hangUp := answer(f)
 			if hangUp {
 				_, _ = c.Write(b)
 				return
@@ -252,7 +263,7 @@ func TestMutationIsRetried(t *testing.T) {
 			within(t, func(t *testing.T, s *server) {
 				tr, _ := s.track(nil)
 				lost := 0
-				s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+				s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
 					if f.Kind == wire.KindPublish && lost < 2 {
 						if lost++; name == "cut" {
 							time.AfterFunc(time.Second, s.hangUp)
@@ -260,7 +271,7 @@ func TestMutationIsRetried(t *testing.T) {
 						return lose(f)
 					}
 					return nil, false, false
-				}
+				})
 				must(t, tr.Publish(t.Context(), shoal.Public, "it", object(1)))
 				s.mu.Lock()
 				defer s.mu.Unlock()
@@ -276,7 +287,7 @@ func TestMutationIsRetried(t *testing.T) {
 func TestErrorsAreNotRetried(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
 		tr, _ := s.track(nil)
-		s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
 			switch f.Kind {
 			case wire.KindPublish:
 				return wire.AppendError(nil, f.Kind, f.ID, shoal.NameTaken), true, false
@@ -284,7 +295,7 @@ func TestErrorsAreNotRetried(t *testing.T) {
 				return wire.AppendEvent(nil, wire.KindBye, wire.NewBye(shoal.BadRequest)), true, false
 			}
 			return nil, false, false
-		}
+		})
 		wantCode(t, tr.Publish(t.Context(), shoal.Public, "it", object(1)), shoal.NameTaken)
 		_, err := tr.List(t.Context(), shoal.Public)
 		wantCode(t, err, shoal.BadRequest)
@@ -300,7 +311,7 @@ func TestErrorsAreNotRetried(t *testing.T) {
 func TestCallsTimeOut(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
 		tr, _ := s.track(nil)
-		s.answer = func(f wire.Frame) ([]byte, bool, bool) { return nil, f.Kind == wire.KindList, false }
+		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) { return nil, f.Kind == wire.KindList, false })
 		for _, down := range []bool{false, true} {
 			if s.set(down); down {
 				s.hangUp()
@@ -352,7 +363,7 @@ func TestUntrusted(t *testing.T) {
 // A server that hangs up at once is tried more and more seldom.
 func TestServerThatHangsUp(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
-		s.answer = func(wire.Frame) ([]byte, bool, bool) { return nil, false, true }
+		s.answerBy(func(wire.Frame) ([]byte, bool, bool) { return nil, false, true })
 		s.track(nil)
 		time.Sleep(time.Minute)
 		if n := s.connections(); n < 5 || n > 40 {
@@ -389,13 +400,13 @@ func TestManyOffers(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
 		tr, _ := s.track(nil)
 		first := true
-		s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
 			if f.Kind == wire.KindAnnounce && first {
 				first = false
 				return wire.AppendError(nil, f.Kind, f.ID, shoal.Limit), true, false
 			}
 			return nil, false, false
-		}
+		})
 		for i := range 2*wire.MaxOffers + 1 {
 			sw := swarmOf(1)
 			sw.Object.Size = int64(i)
@@ -427,14 +438,14 @@ func TestLookup(t *testing.T) {
 		sign := func(k *identity.Key, c ...identity.Candidate) []byte {
 			return identity.SignCandidates(k, c, time.Now(), time.Hour)
 		}
-		s.answer = func(f wire.Frame) ([]byte, bool, bool) {
+		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
 			return wire.AppendReply(nil, f.Kind, f.ID, &wire.LookupReply{Name: "it", Content: object(1), Sources: []wire.Source{
 				{Device: device.Device(), Session: 1, Pieces: 1, Candidates: sign(device, at(1, wire.TLS), at(2, wire.Plaintext))},
 				{Device: device.Device(), Session: 2, Pieces: 1, Candidates: sign(other, at(3, wire.Plaintext))}, // not by the device
 				{Device: device.Device(), Session: 3, Pieces: 1, Candidates: sign(device, at(4, wire.TLS))},      // rule C3
 				{Device: device.Device(), Session: 4, Pieces: 1, Candidates: []byte{1, 2, 3}},
 			}}), f.Kind == wire.KindLookup, false
-		}
+		})
 		found, err := tr.LookupName(t.Context(), shoal.Public, "it")
 		must(t, err)
 		if len(found.Sources) != 1 || found.Sources[0].Session != 1 || !slices.Equal(found.Sources[0].Addresses, []identity.Candidate{at(2, wire.Plaintext)}) {
