@@ -9,7 +9,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SCRIPTS := .ci/run scripts/*.sh
 
 .NOTPARALLEL:
-.PHONY: help build run test bench fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
+.PHONY: help build run test bench bench-hash fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -24,6 +24,9 @@ test: setup-test lint build test-native test-go test-nocgo ## run everything tha
 
 bench: setup-bench build ## measure against the rivals and check the figures that must hold
 	go run ./tests/bench
+
+bench-hash: setup-test build ## measure hashing alone and check its figures
+	go run -tags native ./native/hashbench/figures
 
 fmt: ## format the Go files
 	$(GOFUMPT) -l -w .

@@ -37,7 +37,7 @@ func newRoot() *cobra.Command {
 		Long: "Shoal moves big files among the machines of a group: every member that has a file, or a part of it, serves it,\n" +
 			"a download draws on all of them at once, and every piece is verified before it is written.",
 		SilenceUsage: true, SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return native.Check() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return checkLevel() },
 		Args:              noSuchCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -46,8 +46,16 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newList(), newGet(), newSum(), newVersion())
+	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newList(), newGet(), newSum(), newBench(), newVersion())
 	return root
+}
+
+// checkLevel refuses a level of hashing that this machine or build does not have.
+func checkLevel() error {
+	if err := native.Check(); err != nil {
+		return shoal.Errorf(shoal.Unsupported, "%w", err)
+	}
+	return nil
 }
 
 // noSuchCommand refuses what follows shoal and is no command.
