@@ -15,7 +15,7 @@
  *                         latency of instructions where there are registers for two states of 16 vectors
  *
  * With 16 registers for a state of 16 vectors, compilers move vectors to memory and back where it delays the next
- * step. A third of the state (row c of the paper's figure) is idle for longest: it is parked there on purpose.
+ * step. Four of the 16 (row c of the paper's figure) are idle for longest: they are parked there on purpose.
  */
 #include "kernel.h"
 
