@@ -48,8 +48,12 @@ func memory(ctx context.Context, b *bench) ([]verdict, error) {
 	}, table("\nPeak memory in MiB, four sources", rows)
 }
 
-// change returns by how many percent b differs from a.
+// change returns by how many percent b differs from a. A process that was over before it could be measured, or was seen
+// only before its exec, changed nothing.
 func change(a, b int64) float64 {
+	if min(a, b) < mib {
+		return 0
+	}
 	d := 100 * (float64(b)/float64(a) - 1)
 	return max(d, -d)
 }

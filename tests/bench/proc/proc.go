@@ -19,7 +19,7 @@ import (
 const stopGrace = 10 * time.Second
 
 // pollEvery is how often the peak memory of a short-lived process is read.
-const pollEvery = 20 * time.Millisecond
+const pollEvery = 4 * time.Millisecond
 
 // A Command says what to run. Dir and Env are as in exec.Cmd: when empty, the caller's own.
 type Command struct {

@@ -65,7 +65,7 @@ func TestRunTellsWhatFailed(t *testing.T) {
 
 func TestDaemonStops(t *testing.T) {
 	lines := NewLines()
-	script := `echo ready; trap 'exit 0' TERM; echo why >&2; while :; do sleep 0.01; done`
+	script := `trap 'exit 0' TERM; echo why >&2; echo ready; while :; do sleep 0.01; done`
 	d, err := Start(t.Context(), t.TempDir(), "loop", Command{Args: []string{"sh", "-c", script}}, lines)
 	if err != nil {
 		t.Fatal(err)
