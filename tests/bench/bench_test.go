@@ -40,8 +40,11 @@ func TestVerdictsAtTheirBars(t *testing.T) {
 }
 
 func TestChange(t *testing.T) {
-	if up, down := change(100, 110), change(100, 90); up < 9.99 || up > 10.01 || down < 9.99 || down > 10.01 {
+	if up, down := change(100*mib, 110*mib), change(100*mib, 90*mib); up < 9.99 || up > 10.01 || down < 9.99 || down > 10.01 {
 		t.Errorf("changes %v and %v, want 10", up, down)
+	}
+	if unseen := change(mib/2, 20*mib); unseen != 0 {
+		t.Errorf("a process seen only before its exec changed by %v %%", unseen)
 	}
 }
 
