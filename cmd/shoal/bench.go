@@ -49,7 +49,7 @@ func newBenchHash() *cobra.Command {
 			return report.Print(os.Stdout)
 		},
 	}
-	cmd.Flags().IntVar(&rounds, "rounds", 5, "how often each is measured; the median is printed")
+	cmd.Flags().IntVar(&rounds, "rounds", 9, "how often each is measured; the median is printed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object instead of a table")
 	return cmd
 }

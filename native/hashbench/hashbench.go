@@ -15,14 +15,14 @@ import (
 
 // Options says how to measure; the zero value will do.
 type Options struct {
-	Rounds int           // how many rounds; 0 means 5
-	Slice  time.Duration // how long each contender runs in a round; 0 means 20 ms
+	Rounds int           // how many rounds; 0 means 9
+	Slice  time.Duration // how long each contender runs in a round; 0 means 5 ms
 	Rivals *Rivals       // what else to measure, for the figures; nil leaves them out
 }
 
 const (
-	defaultRounds = 5
-	defaultSlice  = 20 * time.Millisecond
+	defaultRounds = 9
+	defaultSlice  = 5 * time.Millisecond
 )
 
 // Report is the outcome of Run.

@@ -91,7 +91,7 @@ func timed(size int64, f func() error) (float64, error) {
 func PrintSHA256(w io.Writer) error {
 	data := make([]byte, bufferSize)
 	_, _ = rand.Read(data)
-	rate, err := undisturbed(1, defaultSlice, bufferSize, func(int) { sha256.Sum256(data) })
+	rate, err := undisturbed(1, 4*defaultSlice, bufferSize, func(int) { sha256.Sum256(data) })
 	if err != nil {
 		return err
 	}

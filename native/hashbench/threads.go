@@ -11,12 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tries is how often a measurement is repeated that other programs disturbed.
-const tries = 3
+// A measurement counts as disturbed when a thread was on a processor for less than this share of its time, because the
+// kernel gave that to another; it is then repeated, up to so many times.
+const (
+	leastShare = 0.98
+	tries      = 10
+)
 
 // undisturbed has each of the threads call f, which handles n bytes, for the time d, and returns their rate together in
-// GB/s. When the kernel gave a processor to another program meanwhile it measures again, some times: what is to be
-// known is how fast the machine hashes, not how busy it is. (Waiting for each other is no reason to measure again.)
+// GB/s. When other programs disturbed it, it measures again: what is to be known is how fast the machine hashes, not
+// how busy it is. Time that threads spend waiting for each other is never left out.
 func undisturbed(threads int, d time.Duration, n int, f func(thread int)) (rate float64, err error) {
 	for range tries {
 		var disturbed bool
@@ -41,7 +45,7 @@ func together(threads int, d time.Duration, n int, f func(thread int)) (rate flo
 			for ready.Load() < int64(threads) {
 				runtime.Gosched()
 			}
-			before, errBefore := preemptions()
+			before, errBefore := processor()
 			start := time.Now()
 			calls := 0
 			var took time.Duration
@@ -52,11 +56,12 @@ func together(threads int, d time.Duration, n int, f func(thread int)) (rate flo
 					stop.Store(true)
 				}
 			}
-			after, errAfter := preemptions()
+			after, errAfter := processor()
 			mu.Lock()
 			defer mu.Unlock()
 			rate += float64(calls) * float64(n) / 1e9 / took.Seconds()
-			disturbed = disturbed || after != before
+			taken := after.preempted != before.preempted
+			disturbed = disturbed || taken && (after.time-before.time).Seconds() < leastShare*took.Seconds()
 			err = errors.Join(err, errBefore, errAfter)
 		})
 	}
@@ -64,11 +69,19 @@ func together(threads int, d time.Duration, n int, f func(thread int)) (rate flo
 	return rate, disturbed, err
 }
 
-// preemptions returns how often the kernel has taken the processor from this thread for another.
-func preemptions() (int64, error) {
+// usage is what a thread has had of processors.
+type usage struct {
+	time      time.Duration
+	preempted int64 // how often the kernel took the processor for another thread, without being asked to
+}
+
+// processor returns the usage of this thread.
+func processor() (usage, error) {
 	var use unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &use); err != nil {
-		return 0, fmt.Errorf("asking how often this thread was interrupted: %w", err)
+	var spent unix.Timespec
+	err := errors.Join(unix.Getrusage(unix.RUSAGE_THREAD, &use), unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &spent))
+	if err != nil {
+		return usage{}, fmt.Errorf("asking for this thread's time: %w", err)
 	}
-	return int64(use.Nivcsw), nil
+	return usage{time.Duration(spent.Nano()), int64(use.Nivcsw)}, nil
 }

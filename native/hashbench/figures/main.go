@@ -35,7 +35,7 @@ func main() {
 }
 
 func run() error {
-	rounds := flag.Int("rounds", 15, "how many rounds; each figure is the median of theirs")
+	rounds := flag.Int("rounds", 31, "how many rounds; each figure is the median of theirs")
 	dir := flag.String("dir", "/var/tmp", "where the file of 1 GiB goes that is hashed")
 	flag.Parse()
 	if flag.Arg(0) == printSHA256 {
