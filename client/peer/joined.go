@@ -8,14 +8,15 @@ import (
 	"shoal/wire"
 )
 
-// sink takes what comes from a peer for one transfer. Its methods are called by the connection's reading goroutine, or
-// by who asks for something on a connection that has ended; none may block but piece.
+// sink takes what comes from a peer for one transfer. All its methods but piece are called by the connection's reading
+// goroutine, or by who asks for something on a connection that has ended, and must not block.
 type sink interface {
 	// connected: the swarm was joined. What follows comes after it, and the sink must leave j some day.
 	connected(j *Joined)
 	// have: the peer has these further pieces.
 	have(j *Joined, pieces []uint32)
-	// piece: data is what the peer sent for a piece; it is not verified, and reused after the call.
+	// piece: data is what the peer sent for a piece; it is not verified, and reused after the call. It is called by a
+	// goroutine of its own, which may take its time.
 	piece(j *Joined, piece int, data []byte)
 	// refused: the peer answered the request for a piece by an error.
 	refused(j *Joined, piece int, err error)
@@ -189,7 +190,8 @@ func (j *Joined) block(a *assembly, m wire.Request, f wire.Frame, err error) {
 	case !last:
 		return
 	case err == nil:
-		j.sink.piece(j, a.piece, a.buf)
+		j.handOn(a)
+		return
 	case !canceled:
 		j.sink.refused(j, a.piece, err)
 	}
@@ -197,6 +199,19 @@ func (j *Joined) block(a *assembly, m wire.Request, f wire.Frame, err error) {
 		j.conn.pool.buffers.Put(a.buf)
 		j.conn.assembling--
 	}
+}
+
+// handOn gives a whole piece to the sink, in another goroutine: the next one is read while this one is hashed and
+// written.
+func (j *Joined) handOn(a *assembly) {
+	pool := j.conn.pool
+	j.conn.assembling--
+	pool.writers <- struct{}{}
+	pool.run.Go(func() {
+		defer func() { <-pool.writers }()
+		j.sink.piece(j, a.piece, a.buf)
+		pool.buffers.Put(a.buf)
+	})
 }
 
 // account notes one reply of a piece; it reports whether that was the last one, whether the piece was taken back, and

@@ -21,12 +21,16 @@ import (
 // dialTimeout is how long one address of a peer may take to answer before the next is tried.
 const dialTimeout = 2 * time.Second
 
+// maxWriters is how many pieces are hashed and written at a time: enough to keep a disk busy with writes of 256 KiB.
+const maxWriters = 8
+
 // Pool holds the connections that this process has opened to peers: one to each, shared by all its transfers. For
 // concurrent use.
 type Pool struct {
 	key       *identity.Key
 	transport identity.Transport
 	buffers   *store.Buffers
+	writers   chan struct{} // capacity maxWriters: those at work
 	log       zerolog.Logger
 	dial      link.Dialer
 
@@ -39,7 +43,7 @@ type Pool struct {
 // in buffers.
 func NewPool(key *identity.Key, transport identity.Transport, dial link.Dialer, buffers *store.Buffers, log zerolog.Logger) *Pool {
 	return &Pool{
-		key: key, transport: transport, dial: dial, buffers: buffers, log: log, conns: map[swarm.PeerID]*conn{},
+		key: key, transport: transport, dial: dial, buffers: buffers, log: log, writers: make(chan struct{}, maxWriters), conns: map[swarm.PeerID]*conn{},
 	}
 }
 

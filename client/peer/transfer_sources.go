@@ -82,7 +82,8 @@ func (t *transfer) handle(e event) {
 	case swarm.Opened:
 		t.opened(e.part)
 	default:
-		if e.joined != s.joined { // about a connection that was dropped meanwhile
+		// What a connection says that was dropped meanwhile is void; but who sent something false has done so.
+		if e.joined != s.joined && e.Kind != swarm.PieceBad {
 			return
 		}
 		t.note(s, e)
