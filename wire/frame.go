@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,6 +44,14 @@ type Frame struct {
 	Header
 	Body []byte
 	Data int
+}
+
+// OwnBody is Body, to keep: a copy, unless it is so large that it was made for this frame alone.
+func (f Frame) OwnBody() []byte {
+	if len(f.Body) > keepBody {
+		return f.Body
+	}
+	return bytes.Clone(f.Body)
 }
 
 // IsReply reports whether the frame answers a request.

@@ -3,7 +3,6 @@
 package link
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,7 +148,7 @@ func (l *Link) Call(ctx context.Context, kind wire.Kind, m, reply wire.Message) 
 		err  error
 	}
 	done := make(chan outcome, 1)
-	l.Start(kind, m, func(f wire.Frame, err error) { done <- outcome{bytes.Clone(f.Body), err} })
+	l.Start(kind, m, func(f wire.Frame, err error) { done <- outcome{f.OwnBody(), err} })
 	select {
 	case got := <-done:
 		if got.err != nil {

@@ -77,7 +77,7 @@ func newPeer() *cobra.Command {
 
 // keepHeapSmall makes the garbage collector run early. What moves pieces has next to nothing alive, and would otherwise
 // grow by as much garbage as Go thinks is small.
-func keepHeapSmall() { debug.SetGCPercent(10) }
+func keepHeapSmall() { debug.SetGCPercent(5) }
 
 // printJSON prints one event.
 func printJSON(event any) {
