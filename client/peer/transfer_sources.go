@@ -98,8 +98,10 @@ func (t *transfer) verified(s *source, e event) {
 	if t.engine.Missing() < before {
 		_, length := t.Swarm.Object.PieceRange(e.Piece)
 		s.status.Bytes += length
-		s.why, s.status.Reason = 0, ""
 		t.status.Held += length
+		if e.joined == s.joined { // what was written after the connection was dropped excuses nothing
+			s.why, s.status.Reason = 0, ""
+		}
 	}
 }
 

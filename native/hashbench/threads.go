@@ -49,7 +49,7 @@ func together(threads int, d time.Duration, n int, f func(thread int)) (rate flo
 			start := time.Now()
 			calls := 0
 			var took time.Duration
-			for !stop.Load() {
+			for done := false; !done; done = stop.Load() { // once at least, or there would be no rate
 				f(thread)
 				calls++
 				if took = time.Since(start); took >= d {
