@@ -108,8 +108,8 @@ func (t *transfer) verified(s *source, e event) {
 // note keeps why a source does not serve us, and lets go of one that was lost.
 func (t *transfer) note(s *source, e event) {
 	if e.err != nil {
-		// That a file has changed is the reason why it is not found later.
-		if code := shoal.CodeOf(e.err); s.why != shoal.Changed || code != shoal.NotFound {
+		// That a file has changed is the reason why it is not found later, and why what was on its way is wrong.
+		if code := shoal.CodeOf(e.err); s.why != shoal.Changed || code != shoal.NotFound && code != shoal.Corrupt {
 			s.why, s.status.Reason = code, e.err.Error()
 		}
 		t.Log.Debug().Err(e.err).Stringer("device", s.Device).Int("piece", e.Piece).Msg("a source failed")
