@@ -86,16 +86,6 @@ func (d *Decoder) fail(class, err error) {
 	}
 }
 
-// Remaining is the number of bytes not read yet.
-func (d *Decoder) Remaining() int { return len(d.rest) }
-
-// Rest takes all bytes that are left, without a copy.
-func (d *Decoder) Rest() []byte {
-	rest := d.rest
-	d.rest = nil
-	return rest
-}
-
 func (d *Decoder) take(n int) []byte {
 	if d.err != nil {
 		return nil
