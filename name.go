@@ -48,12 +48,13 @@ func checkLabel(what, s string, limit int) error {
 	return nil
 }
 
-// forbiddenInLabel reports separators, control characters, and the characters that end lines or reverse the
-// direction of what follows (which can make one name look like another). The joiners of emoji are allowed.
-func forbiddenInLabel(r rune) bool {
+// forbiddenInLabel reports separators, and what no text from a stranger may have. The joiners of emoji are allowed.
+func forbiddenInLabel(r rune) bool { return r == '/' || r == '\\' || forbiddenInText(r) }
+
+// forbiddenInText reports control characters, and the characters that end lines or reverse the direction of what
+// follows (which can make one text look like another).
+func forbiddenInText(r rune) bool {
 	switch {
-	case r == '/' || r == '\\':
-		return true
 	case unicode.IsControl(r):
 		return true
 	case r == '\u2028' || r == '\u2029':
