@@ -1,0 +1,109 @@
+package envelope
+
+import (
+	"bufio"
+	"encoding/xml"
+	"io"
+	"sync"
+)
+
+// What an envelope may have. A file's head takes 4 KiB in base64, and everything else much less.
+const (
+	maxToken      = 8 << 10 // bytes of a tag, a comment, or a text between two tags
+	maxElements   = 128
+	maxAttributes = 32 // of an element, namespaces included
+	maxDepth      = 16
+)
+
+var errTooLong = malformed("a tag or text of it is longer than %d bytes", maxToken)
+
+// decoder reads tokens of XML. encoding/xml holds one token at a time, so it can keep no more than source lets through
+// for each.
+type decoder struct {
+	xml      *xml.Decoder
+	source   source
+	depth    int // elements that have begun and not ended
+	elements int
+	begun    bool   // a token has been read
+	content  []byte // of the element that text reads
+}
+
+// source lets maxToken bytes through until allowed is set again.
+type source struct {
+	r       *bufio.Reader
+	allowed int
+}
+
+func (s *source) ReadByte() (byte, error) {
+	if s.allowed == 0 {
+		return 0, errTooLong
+	}
+	s.allowed--
+	return s.r.ReadByte()
+}
+
+// Read is there because encoding/xml wants an io.Reader; having ReadByte it calls that alone.
+func (s *source) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	c, err := s.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	b[0] = c
+	return 1, nil
+}
+
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+
+func newDecoder(r io.Reader) *decoder {
+	d := &decoder{source: source{r: buffers.Get().(*bufio.Reader)}}
+	d.source.r.Reset(r)
+	d.xml = xml.NewDecoder(&d.source)
+	// UTF-8 may begin with a byte order mark, which is no text.
+	if mark, err := d.source.r.Peek(3); err == nil && string(mark) == "\ufeff" {
+		_, _ = d.source.r.Discard(3)
+	}
+	return d
+}
+
+// release gives back what d was lent. d is of no use then.
+func (d *decoder) release() {
+	d.source.r.Reset(nil)
+	buffers.Put(d.source.r)
+	d.source.r = nil
+}
+
+// token returns the next token, valid until the one after: an element's beginning or end, text, or a comment.
+func (d *decoder) token() (xml.Token, error) {
+	d.source.allowed = maxToken
+	token, err := d.xml.Token()
+	if err != nil {
+		return nil, err
+	}
+	first := !d.begun
+	d.begun = true
+	switch t := token.(type) {
+	case xml.StartElement:
+		d.depth++
+		d.elements++
+		switch {
+		case d.depth > maxDepth:
+			return nil, malformed("its elements are nested more than %d deep", maxDepth)
+		case d.elements > maxElements:
+			return nil, malformed("it has more than %d elements", maxElements)
+		case len(t.Attr) > maxAttributes:
+			return nil, malformed("an element of it has more than %d attributes", maxAttributes)
+		}
+	case xml.EndElement:
+		d.depth--
+	case xml.Directive:
+		return nil, malformed("it has a DOCTYPE, which SOAP forbids")
+	case xml.ProcInst:
+		if !first || t.Target != "xml" {
+			return nil, malformed("it has a processing instruction, which SOAP forbids")
+		}
+	}
+	return token, nil
+}
