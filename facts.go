@@ -11,12 +11,15 @@ const MaxFact = 127
 // MaxHead is how much of a file's beginning a publisher gives away so that Facts can be told from it, in bytes.
 const MaxHead = 3072
 
+// HeadSize is how many bytes the object's beginning has that Facts are told from.
+func (o Object) HeadSize() int { return int(min(o.Size, MaxHead)) }
+
 // FactsState says what Facts are worth.
 type FactsState uint32
 
 // The states. The zero value is NoFacts.
 const (
-	NoFacts  FactsState = 0 // nobody has been asked, nor will be: the server has no enrichment service
+	NoFacts  FactsState = 0 // there are none to come: nobody is asked, or has nothing to say
 	Pending  FactsState = 1 // asked, and not answered yet
 	Known    FactsState = 2 // told from the content's beginning
 	Withheld FactsState = 3 // no sample of the content was given: told from name and size alone, and maybe not at all

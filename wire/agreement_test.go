@@ -79,6 +79,9 @@ func (r *random) fill(v reflect.Value, field string) {
 	case Service, Security:
 		v.SetUint(1 + r.Uint64N(2))
 		return
+	case shoal.Facts:
+		v.Set(reflect.ValueOf(r.facts()))
+		return
 	case shoal.Name:
 		v.SetString(r.label(shoal.MaxName))
 		return
@@ -118,6 +121,16 @@ func (r *random) fill(v reflect.Value, field string) {
 	}
 }
 
+func (r *random) facts() shoal.Facts {
+	if state := shoal.FactsState(r.Uint64N(4)); state < shoal.Known {
+		return shoal.Facts{State: state}
+	}
+	return shoal.Facts{
+		State: shoal.Known + shoal.FactsState(r.Uint64N(2)), MediaType: r.label(shoal.MaxFact), Category: r.label(20)[1:],
+		Encoding: r.label(20)[1:], Width: r.Uint32(), Height: r.Uint32(), Archive: r.label(20)[1:], Platform: r.label(shoal.MaxFact),
+	}
+}
+
 // label is a valid name of at most limit bytes.
 func (r *random) label(limit int) string {
 	letters := []rune("abcXYZ 09._-äß€漢🐋\u200d'\"")
@@ -141,6 +154,10 @@ func (r *random) repair(m Message) {
 		if m.After == "." || m.After == ".." {
 			m.After = ""
 		}
+	case *Publish:
+		m.Head = make([]byte, r.IntN(2)*m.Content.HeadSize())
+	case *Log:
+		m.Level %= lastLevel + 1
 	case *Lookup:
 		if r.IntN(2) == 0 {
 			m.Name = ""

@@ -73,7 +73,7 @@ func checkBody(t *testing.T, s *spec.Spec, kind, typ string, limit uint64, make 
 func TestEveryStructHasItsMessage(t *testing.T) {
 	s := loadSpec(t)
 	elsewhere := []string{"transcript", "statement", "signed_part", "server_key", "candidate", "candidates"} // identity's
-	parts := []string{"object", "entry", "source", "offer"}
+	parts := []string{"object", "facts", "entry", "source", "offer"}
 	for _, name := range s.Order {
 		if s.Types[name].Class != spec.Struct || slices.Contains(elsewhere, name) || slices.Contains(parts, name) {
 			continue
@@ -108,7 +108,8 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 		"VERSION": Version, "MAX_NAME": shoal.MaxName, "MAX_GROUP": shoal.MaxGroup, "MAX_TEXT": maxText,
 		"MAX_SOFTWARE": maxSoftware, "MAX_HOST": maxHost, "MAX_STATEMENT": MaxStatement, "MAX_PIECES": shoal.MaxPieces,
 		"MAX_SIBLINGS": maxSiblings, "MAX_SOURCES": MaxSources, "MAX_LIST": MaxList, "MAX_OFFERS": MaxOffers, "MAX_HAVE": MaxHave,
-		"MAX_VALUES": maxValues,
+		"MAX_VALUES": maxValues, "MAX_HEAD": shoal.MaxHead, "MAX_FACT": shoal.MaxFact, "MAX_USER": maxUser,
+		"MAX_OPERATION": maxOperation, "MAX_GREP": maxGrep, "MAX_CURSOR": MaxCursor, "MAX_LINES": MaxLines,
 	}
 	for name, value := range s.Consts {
 		got, ok := inCode[name]
@@ -129,11 +130,19 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 			t.Errorf("%v is not bounded by %d in shoal.x", path, want)
 		}
 	}
-	for enum, last := range map[string]uint64{"service": uint64(ServicePeer), "security": uint64(Plaintext), "lookup_by": byFile} {
+	for enum, ends := range map[string][2]uint64{
+		"service": {1, uint64(ServicePeer)}, "security": {1, uint64(Plaintext)}, "lookup_by": {1, byFile},
+		"facts_state": {0, uint64(shoal.Withheld)}, "log_level": {0, lastLevel},
+	} {
 		for i, name := range s.Types[enum].Names {
-			if s.Types[enum].Values[name] != uint64(i)+1 || uint64(len(s.Types[enum].Names)) != last {
-				t.Errorf("%s is not 1 to %d in shoal.x", enum, last)
+			if s.Types[enum].Values[name] != uint64(i)+ends[0] || uint64(len(s.Types[enum].Names)) != ends[1]-ends[0]+1 {
+				t.Errorf("%s is not %d to %d in shoal.x", enum, ends[0], ends[1])
 			}
+		}
+	}
+	for i, name := range s.Types["facts_state"].Names {
+		if state := strings.ToLower(strings.TrimPrefix(name, "FACTS_")); shoal.FactsState(i).String() != state {
+			t.Errorf("facts are %v in the code and %s in shoal.x", shoal.FactsState(i), name)
 		}
 	}
 }

@@ -16,6 +16,7 @@ const (
 	KindList      Kind = 18
 	KindLookup    Kind = 19
 	KindAnnounce  Kind = 20
+	KindLog       Kind = 21
 	KindJoin      Kind = 32
 	KindLeave     Kind = 33
 	KindManifest  Kind = 34
@@ -42,11 +43,12 @@ var kinds = map[Kind]kindSpec{
 	KindAuth:      {"AUTH", false, 64, 512, fresh[Auth], fresh[AuthReply]},
 	KindPing:      {"PING", false, 0, 0, fresh[Empty], fresh[Empty]},
 	KindBye:       {"BYE", true, 1032, 0, fresh[Bye], nil},
-	KindPublish:   {"PUBLISH", false, 512, 8, fresh[Publish], fresh[MutationReply]},
+	KindPublish:   {"PUBLISH", false, 3584, 8, fresh[Publish], fresh[MutationReply]},
 	KindUnpublish: {"UNPUBLISH", false, 512, 8, fresh[Unpublish], fresh[MutationReply]},
-	KindList:      {"LIST", false, 512, 524288, fresh[List], fresh[ListReply]},
+	KindList:      {"LIST", false, 512, 1048576, fresh[List], fresh[ListReply]},
 	KindLookup:    {"LOOKUP", false, 512, 262144, fresh[Lookup], fresh[LookupReply]},
 	KindAnnounce:  {"ANNOUNCE", false, 65536, 0, fresh[Announce], fresh[Empty]},
+	KindLog:       {"LOG", false, 2048, 524800, fresh[Log], fresh[LogReply]},
 	KindJoin:      {"JOIN", false, 4608, 8448, fresh[Join], fresh[JoinReply]},
 	KindLeave:     {"LEAVE", false, 4, 0, fresh[Leave], fresh[Empty]},
 	KindManifest:  {"MANIFEST", false, 4, 2100000, fresh[ManifestRequest], fresh[ManifestReply]},

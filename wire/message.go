@@ -16,10 +16,15 @@ const (
 	MaxList       = 1000
 	MaxOffers     = 500
 	MaxHave       = 1024
+	MaxLines      = 524288
+	MaxCursor     = 255
 	MaxSwarms     = 1024 // swarms that one connection may have joined (rule P2)
 	maxText       = 1024
 	maxSoftware   = 64
 	maxHost       = 255
+	maxUser       = 255
+	maxOperation  = 64
+	maxGrep       = 1024
 	maxSiblings   = 27
 	maxBitfield   = shoal.MaxPieces / 8
 	maxTail       = 1024
@@ -199,9 +204,11 @@ func DecodeSecurity(d *xdr.Decoder) Security {
 }
 
 // enum reads an enum whose values are 1 to last.
-func enum(d *xdr.Decoder, what string, last uint32) uint32 {
+func enum(d *xdr.Decoder, what string, last uint32) uint32 { return enumFrom(d, what, 1, last) }
+
+func enumFrom(d *xdr.Decoder, what string, first, last uint32) uint32 {
 	v := d.Uint32()
-	if d.Err() == nil && (v < 1 || v > last) {
+	if d.Err() == nil && (v < first || v > last) {
 		d.Fail("%s of %d", what, v)
 	}
 	return v

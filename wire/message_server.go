@@ -7,12 +7,13 @@ import (
 	"shoal/xdr"
 )
 
-// Publish makes Name stand for Content in Group.
+// Publish makes Name stand for Content in Group. Head is the file's beginning: empty, or Content.HeadSize() bytes.
 type Publish struct {
 	Sequence uint64
 	Group    shoal.Group
 	Name     shoal.Name
 	Content  shoal.Object
+	Head     []byte
 }
 
 // Unpublish takes Name away if it stands for File.
@@ -39,6 +40,7 @@ type Entry struct {
 	Content shoal.Object
 	Whole   uint32
 	Partial uint32
+	Facts   shoal.Facts
 }
 
 // ListReply is a part of the list.
@@ -63,11 +65,14 @@ type Source struct {
 	Candidates []byte
 }
 
-// LookupReply is an object and who has it.
+// LookupReply is an object and who has it. Whole and Partial count all its sources.
 type LookupReply struct {
 	Revision uint64
 	Name     shoal.Name
 	Content  shoal.Object
+	Whole    uint32
+	Partial  uint32
+	Facts    shoal.Facts
 	Sources  []Source
 }
 
@@ -92,7 +97,8 @@ func (m *Publish) Append(b []byte) []byte {
 	b = xdr.AppendUint64(b, m.Sequence)
 	b = xdr.AppendString(b, m.Group)
 	b = xdr.AppendString(b, m.Name)
-	return appendObject(b, m.Content)
+	b = appendObject(b, m.Content)
+	return xdr.AppendOpaque(b, m.Head)
 }
 
 func (m *Publish) decode(d *xdr.Decoder) {
@@ -100,6 +106,10 @@ func (m *Publish) decode(d *xdr.Decoder) {
 	m.Group = group(d)
 	m.Name = name(d)
 	m.Content = object(d)
+	m.Head = d.Opaque(shoal.MaxHead)
+	if n := len(m.Head); d.Err() == nil && n != 0 && n != m.Content.HeadSize() {
+		check(d, "S8", fmt.Errorf("a head of %d bytes, of a file of %d", n, m.Content.Size))
+	}
 }
 
 func (m *Unpublish) Append(b []byte) []byte {
@@ -139,20 +149,22 @@ func (m *List) decode(d *xdr.Decoder) {
 func (m *ListReply) Append(b []byte) []byte {
 	b = xdr.AppendUint64(b, m.Revision)
 	b = xdr.AppendUint32(b, uint32(len(m.Entries)))
-	for _, e := range m.Entries {
+	for i := range m.Entries {
+		e := &m.Entries[i]
 		b = xdr.AppendString(b, e.Name)
 		b = appendObject(b, e.Content)
 		b = xdr.AppendUint32(b, e.Whole)
 		b = xdr.AppendUint32(b, e.Partial)
+		b = appendFacts(b, &e.Facts)
 	}
 	return xdr.AppendBool(b, m.More)
 }
 
 func (m *ListReply) decode(d *xdr.Decoder) {
 	m.Revision = d.Uint64()
-	m.Entries = make([]Entry, d.Count(MaxList, 4+4+40+8))
+	m.Entries = make([]Entry, d.Count(MaxList, 4+4+40+8+minFacts))
 	for i := range m.Entries {
-		m.Entries[i] = Entry{name(d), object(d), d.Uint32(), d.Uint32()}
+		m.Entries[i] = Entry{name(d), object(d), d.Uint32(), d.Uint32(), facts(d)}
 	}
 	m.More = d.Bool()
 }
@@ -178,6 +190,9 @@ func (m *LookupReply) Append(b []byte) []byte {
 	b = xdr.AppendUint64(b, m.Revision)
 	b = xdr.AppendString(b, m.Name)
 	b = appendObject(b, m.Content)
+	b = xdr.AppendUint32(b, m.Whole)
+	b = xdr.AppendUint32(b, m.Partial)
+	b = appendFacts(b, &m.Facts)
 	b = xdr.AppendUint32(b, uint32(len(m.Sources)))
 	for _, s := range m.Sources {
 		b = xdr.AppendUint64(b, s.Session)
@@ -192,6 +207,9 @@ func (m *LookupReply) decode(d *xdr.Decoder) {
 	m.Revision = d.Uint64()
 	m.Name = name(d)
 	m.Content = object(d)
+	m.Whole = d.Uint32()
+	m.Partial = d.Uint32()
+	m.Facts = facts(d)
 	m.Sources = make([]Source, d.Count(MaxSources, 8+32+4+4))
 	for i := range m.Sources {
 		s := &m.Sources[i]

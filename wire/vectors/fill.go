@@ -48,6 +48,12 @@ var bounds = map[string][3]any{
 	"candidate.host":      {"::", "192.0.2.7", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"},
 	"candidate.port":      {1, 4919, 65535},
 	"list.after":          {"", "b", name(255)},
+	"publish.content":     {object("00", "0"), object("1f", "5"), object("ff", strconv.Itoa(1<<46))}, // its size fits the head's
+	"facts.state":         {0, 2, 3},
+}
+
+func object(fill, size string) map[string]any {
+	return map[string]any{"file": strings.Repeat(fill, 32), "size": size}
 }
 
 func (f *fill) value(path string, t *spec.Type) any {

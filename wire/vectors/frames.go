@@ -151,13 +151,36 @@ func with(fields, replaced map[string]any) map[string]any {
 	return all
 }
 
-// specials are messages of a type that the extents do not show.
-var specials = map[string][]struct {
+// special is a message by those fields that are not typical.
+type special struct {
 	name   string
 	fields map[string]any
-}{
-	"publish": namesAsFields("name", validNames),
-	"list":    {{"from the beginning", map[string]any{"after": ""}}, {"after a name of spaces", map[string]any{"after": "   "}}},
+}
+
+// factsOf is facts in a state, in which only what is told is not empty.
+func factsOf(state int, told map[string]any) map[string]any {
+	return with(map[string]any{
+		"state": state, "media_type": "", "category": "", "encoding": "", "width": 0, "height": 0, "archive": "", "platform": "",
+	}, told)
+}
+
+// specials are messages of a type that the extents do not show.
+var specials = map[string][]special{
+	"publish": append(namesAsFields("name", validNames), []special{
+		{"an empty file", map[string]any{"content": object("00", "0"), "head": ""}},
+		{"a head that is withheld", map[string]any{"content": object("00", "5"), "head": ""}},
+		{"a file that is all head", map[string]any{"content": object("00", "3072"), "head": repeated("0a", 3072)}},
+		{"a file of a byte more", map[string]any{"content": object("00", "3073"), "head": repeated("0a", 3072)}},
+	}...),
+	"lookup_reply": {
+		{"no facts", map[string]any{"facts": factsOf(0, nil)}},
+		{"facts that are pending", map[string]any{"facts": factsOf(1, nil)}},
+		{"nothing known", map[string]any{"facts": factsOf(2, nil)}},
+		{"a picture", map[string]any{"facts": factsOf(2, map[string]any{"media_type": "image/png", "category": "image", "width": 640, "height": 480})}},
+		{"a program", map[string]any{"facts": factsOf(3, map[string]any{"media_type": "application/x-executable", "platform": "linux/amd64"})}},
+	},
+	"log_reply": {{"two lines", map[string]any{"lines": hex.EncodeToString([]byte("{\"message\":\"a\"}\n{\"message\":\"b\"}\n"))}}},
+	"list":      {{"from the beginning", map[string]any{"after": ""}}, {"after a name of spaces", map[string]any{"after": "   "}}},
 	"lookup": {
 		{"by name", map[string]any{"what": map[string]any{"by": 1, "name": "a name"}}},
 		{"by file", map[string]any{"what": map[string]any{"by": 2, "file": hex.EncodeToString(make([]byte, 32))}}},
@@ -166,16 +189,9 @@ var specials = map[string][]struct {
 	"bye":        {{"a code that is not in the table", map[string]any{"code": 4000000000}}},
 }
 
-func namesAsFields(field string, names []string) (all []struct {
-	name   string
-	fields map[string]any
-},
-) {
+func namesAsFields(field string, names []string) (all []special) {
 	for _, n := range names {
-		all = append(all, struct {
-			name   string
-			fields map[string]any
-		}{fmt.Sprintf("named %+q", n), map[string]any{field: n}})
+		all = append(all, special{fmt.Sprintf("named %+q", n), map[string]any{field: n}})
 	}
 	return all
 }

@@ -1,0 +1,116 @@
+package vectors
+
+import (
+	"encoding/binary"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"shoal/wire/spec"
+)
+
+// values breaks rules about what members mean.
+func (r *refusals) values(b body) error {
+	if b.typ == "empty" {
+		return nil
+	}
+	fields := newFill(typical).message(r.spec, b.typ)
+	e, err := b.encode(r.spec, fields)
+	if err != nil {
+		return err
+	}
+	for _, l := range e.Leaves {
+		switch {
+		case l.Type.Name == "group_name" || l.Type.Name == "file_name":
+			for _, label := range r.labels(b, l) {
+				r.refuse(b, "X3", splice(e, l.Begin, l.End-l.Begin, variable(label)), "%s is %+q", l.Path, label)
+			}
+		case strings.HasSuffix(l.Path, ".size"):
+			for _, size := range []int64{-1, 1<<46 + 1, math.MinInt64, math.MaxInt64} {
+				r.refuse(b, "X4", splice(e, l.Begin, 8, binary.BigEndian.AppendUint64(nil, uint64(size))), "%s is %d", l.Path, size)
+			}
+		case l.Path == "list.limit":
+			for _, limit := range []uint32{0, 1001, math.MaxUint32} {
+				r.refuse(b, "S4", splice(e, l.Begin, 4, binary.BigEndian.AppendUint32(nil, limit)), "%s is %d", l.Path, limit)
+			}
+		}
+	}
+	for _, c := range contradictions[b.typ] {
+		e, err := b.encode(r.spec, with(fields, c.fields))
+		if err != nil {
+			return err
+		}
+		r.refuse(b, c.rule, e, "%s", c.name)
+	}
+	if facts, ok := fields["facts"].(map[string]any); ok {
+		return r.facts(b, fields, facts)
+	}
+	return nil
+}
+
+// contradictions are messages whose members do not go together.
+var contradictions = map[string][]struct {
+	name, rule string
+	fields     map[string]any
+}{
+	"join_reply": {{"the whole and a bitfield", "P3", map[string]any{"whole": true, "bitfield": "80"}}},
+	"publish": {
+		{"4 bytes of the head of 5", "S8", map[string]any{"head": "01020304"}},
+		{"6 bytes of the head of 5", "S8", map[string]any{"head": "010203040506"}},
+		{"a byte of an empty file", "S8", map[string]any{"head": "00", "content": object("00", "0")}},
+		{"3071 bytes of the head of 3072", "S8", map[string]any{"head": repeated("01", 3071), "content": object("00", "3072")}},
+		{"3071 bytes of the head of more", "S8", map[string]any{"head": repeated("01", 3071), "content": object("00", "5000")}},
+	},
+}
+
+// facts breaks S9 in a message that has facts.
+func (r *refusals) facts(b body, fields, facts map[string]any) error {
+	add := func(changed map[string]any, format string, args ...any) error {
+		e, err := b.encode(r.spec, with(fields, map[string]any{"facts": with(facts, changed)}))
+		if err == nil {
+			r.refuse(b, "S9", e, format, args...)
+		}
+		return err
+	}
+	nothing := map[string]any{
+		"media_type": "", "category": "", "encoding": "", "width": 0, "height": 0, "archive": "", "platform": "",
+	}
+	for _, member := range slices.Sorted(maps.Keys(nothing)) {
+		if nothing[member] != "" {
+			continue
+		}
+		for _, text := range []string{"a\x00", "\x1b[2J", "\u2028", "\u202e", "\u2069"} {
+			if err := add(map[string]any{member: text}, "facts.%s is %+q", member, text); err != nil {
+				return err
+			}
+		}
+	}
+	for _, state := range []int{0, 1} {
+		for _, member := range slices.Sorted(maps.Keys(nothing)) {
+			told := with(nothing, map[string]any{"state": state, member: facts[member]})
+			if err := add(told, "facts.%s in state %d", member, state); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// labels are wrong names: every rule about them for PUBLISH, a few elsewhere.
+func (r *refusals) labels(b body, l spec.Leaf) []string {
+	switch {
+	case l.Path == "list.after":
+		return []string{"..", "a/b", "\x00"}
+	case b.typ == "publish":
+		return invalidNames
+	}
+	return []string{"", "..", "a/b", "\x00"}
+}
+
+var invalidNames = []string{
+	"", ".", "..", "/", "a/b", "..\\x", "a\\", "\x00", "a\tb", "a\nb", "a\r", "\x1b[2J", "\x7f",
+	"\u0080", "\u0085", "\u009f", "\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e",
+	"\u2066", "\u2067", "\u2068", "\u2069", "ends\u202e",
+	"\x80", "a\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+}
