@@ -4,8 +4,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# nginx for the benchmark is unpacked here, not installed: its Debian package would start a web server on port 80.
+# Unpacked here, not installed: nginx for the benchmark and rpcbind for the tests, whose Debian packages would start a web
+# server on port 80 and a portmapper on port 111.
 rivals=build/rivals
+tools=build/tools
 
 missing=()
 
@@ -35,6 +37,23 @@ need_test() {
     need b3sum
     need rpcgen rpcsvc-proto
     [[ -d /usr/include/tirpc ]] || missing+=(libtirpc-dev)
+    need tshark
+    has_zeep || missing+=(python3-zeep)
+    # What the unpacked one links with.
+    has_rpcbind || missing+=(libtirpc3 libwrap0 libsystemd0)
+}
+
+# Debian's zeep is found by Debian's Python, which need not be the first one in PATH.
+has_zeep() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        "$python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("zeep"))' 2>/dev/null && return
+    done
+    return 1
+}
+
+has_rpcbind() {
+    [[ -x $tools/sbin/rpcbind ]] || PATH=$PATH:/usr/sbin:/sbin command -v rpcbind rpcinfo >/dev/null
 }
 
 has_nginx() {
@@ -74,16 +93,17 @@ install_missing() {
     rm -f "$log"
 }
 
-unpack_nginx() {
-    echo "setup: unpacking nginx into $rivals" >&2
+# unpack PACKAGE FOLDER
+unpack() {
+    echo "setup: unpacking $1 into $2" >&2
     local dir
     dir=$(mktemp -d)
-    (cd "$dir" && apt-get -qq download nginx 2>/dev/null) || {
+    (cd "$dir" && apt-get -qq download "$1" 2>/dev/null) || {
         rm -rf "$dir"
-        fail "apt-get could not download nginx; run 'apt-get update', or install nginx by hand"
+        fail "apt-get could not download $1; run 'apt-get update', or install $1 by hand"
     }
-    mkdir -p "$rivals"
-    dpkg-deb -x "$dir"/nginx_*.deb "$rivals"
+    mkdir -p "$2"
+    dpkg-deb -x "$dir/$1"_*.deb "$2"
     rm -rf "$dir"
 }
 
@@ -96,5 +116,6 @@ for group in "$@"; do
 done
 ((${#missing[@]} == 0)) || install_missing
 for group in "$@"; do
-    [[ $group != bench ]] || has_nginx || unpack_nginx
+    [[ $group != bench ]] || has_nginx || unpack nginx "$rivals"
+    [[ $group != test ]] || has_rpcbind || unpack rpcbind "$tools"
 done
