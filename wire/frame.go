@@ -147,11 +147,27 @@ func appendFrame(b []byte, k Kind, f Flags, id uint32, m Message) []byte {
 func Decode(body []byte, m Message) error {
 	d := xdr.NewDecoder(body)
 	m.decode(d)
-	err := d.Finish()
+	if err := d.Finish(); err != nil {
+		return refused(m, err)
+	}
+	return nil
+}
+
+// DecodePieceHead is Decode for the Body of a PIECE. It allocates nothing.
+func DecodePieceHead(body []byte) (PieceHead, error) {
+	var head PieceHead
+	d := xdr.NewDecoder(body)
+	head.decode(d)
+	if err := d.Finish(); err != nil {
+		return PieceHead{}, refused(new(PieceHead), err)
+	}
+	return head, nil
+}
+
+// refused is why m could not be decoded, with the rule that was broken.
+func refused(m Message, err error) error {
 	var named *breach
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &named):
 		return shoal.Errorf(shoal.BadRequest, "decoding %T: %w", m, err)
 	case errors.Is(err, xdr.ErrLength):

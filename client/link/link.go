@@ -33,9 +33,28 @@ type Link struct {
 }
 
 type pending struct {
-	kind    wire.Kind
+	kind  wire.Kind
+	asker Asker
+}
+
+// Asker waits for the reply to one request.
+type Asker interface {
+	// Asked tells the request's id before anything is sent. It must not call the link.
+	Asked(id uint32)
+	// Answered is called exactly once: in the reading goroutine with the reply, or with an error: the one that the other
+	// side answered, or a *LostError. It may read the Data of a PIECE.
+	Answered(f wire.Frame, err error)
+}
+
+// asking is an Asker that is no more than a function.
+type asking struct {
+	id      uint32
 	onReply func(wire.Frame, error)
 }
+
+func (a *asking) Asked(id uint32) { a.id = id }
+
+func (a *asking) Answered(f wire.Frame, err error) { a.onReply(f, err) }
 
 // LostError is why a request has no reply: the link ended. It has the code of the reason.
 type LostError struct{ Reason error }
@@ -64,7 +83,7 @@ func (l *Link) Run(ctx context.Context, onEvent func(wire.Frame) error) error {
 	l.pending = nil
 	l.mu.Unlock()
 	for _, p := range open {
-		p.onReply(wire.Frame{}, &LostError{err})
+		p.asker.Answered(wire.Frame{}, &LostError{err})
 	}
 	return err
 }
@@ -102,22 +121,28 @@ func (l *Link) signal() {
 	}
 }
 
-// Start sends a request and returns its id. onReply is called exactly once: in the reading goroutine with the reply, or
-// with an error: the one that the other side answered, or a *LostError. It may read the Data of a PIECE.
-func (l *Link) Start(kind wire.Kind, m wire.Message, onReply func(wire.Frame, error)) uint32 {
+// Ask sends a request.
+func (l *Link) Ask(kind wire.Kind, m wire.Message, asker Asker) {
 	l.mu.Lock()
 	if l.ended != nil || l.pending == nil {
 		reason := l.ended
 		l.mu.Unlock()
-		onReply(wire.Frame{}, &LostError{reason})
-		return 0
+		asker.Answered(wire.Frame{}, &LostError{reason})
+		return
 	}
 	id := l.freshID()
-	l.pending[id] = pending{kind, onReply}
+	asker.Asked(id)
+	l.pending[id] = pending{kind, asker}
 	l.queued = wire.AppendRequest(l.queued, kind, id, m)
 	l.signal()
 	l.mu.Unlock()
-	return id
+}
+
+// Start is Ask for a function in place of Answered. It returns the request's id, 0 if the link has ended.
+func (l *Link) Start(kind wire.Kind, m wire.Message, onReply func(wire.Frame, error)) uint32 {
+	a := &asking{onReply: onReply}
+	l.Ask(kind, m, a)
+	return a.id
 }
 
 // freshID is an id that no open request has (rule F3). mu is held.
@@ -205,16 +230,16 @@ func (l *Link) reply(f wire.Frame) error {
 		return shoal.Errorf(shoal.BadRequest, "%v answers nothing that was asked (rule F5)", f.Header)
 	}
 	if f.Flags&wire.FlagError == 0 {
-		p.onReply(f, nil)
+		p.asker.Answered(f, nil)
 		return l.SkipData() // what the receiver of a PIECE left, or could not read
 	}
 	var failed wire.ErrorReply
 	err := wire.Decode(f.Body, &failed)
 	if err == nil {
-		p.onReply(wire.Frame{}, failed.Err())
+		p.asker.Answered(wire.Frame{}, failed.Err())
 		return nil
 	}
-	p.onReply(wire.Frame{}, err)
+	p.asker.Answered(wire.Frame{}, err)
 	return err
 }
 

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"shoal"
@@ -49,13 +50,24 @@ const (
 
 // assembly is a piece that was asked for, block by block, and what has come of it.
 type assembly struct {
+	j       *Joined
 	piece   int
-	buf     []byte   // from the pool's buffers, once the first block comes; the reading goroutine owns it
-	ids     []uint32 // of its requests; mu guards it and the rest
-	missing int      // replies that have not come
-	cancel  bool     // it was taken back
-	err     error    // why the piece will not be whole
+	buf     []byte        // from the pool's buffers, once the first block comes; the reading goroutine owns it
+	blocks  []wantedBlock // all there are; j's mu guards their ids, and the rest
+	missing int           // replies that have not come
+	cancel  bool          // it was taken back
+	err     error         // why the piece will not be whole
 }
+
+// wantedBlock is one request for a part of a piece.
+type wantedBlock struct {
+	of *assembly
+	wire.Request
+	id uint32 // of the request; 0 before it is sent
+}
+
+// assemblies are those that are over: thousands of pieces need only a few.
+var assemblies = sync.Pool{New: func() any { return new(assembly) }}
 
 // join joins a swarm on the connection. If it returns nil, to has been told.
 func (c *conn) join(ctx context.Context, sw shoal.Swarm, to sink) error {
@@ -150,29 +162,35 @@ func (j *Joined) have(pieces []uint32) error {
 // fetch asks for a piece. The sink's piece or refused, or lost, tells how that went.
 func (j *Joined) fetch(piece int) {
 	_, length := j.swarm.Object.PieceRange(piece)
-	a := &assembly{piece: piece, missing: int(max(1, (length+shoal.MaxBlock-1)/shoal.MaxBlock))}
+	count := int(max(1, (length+shoal.MaxBlock-1)/shoal.MaxBlock))
+	a := assemblies.Get().(*assembly)
+	*a = assembly{j: j, piece: piece, missing: count, blocks: slices.Grow(a.blocks[:0], count)[:count]}
+	for i := range a.blocks {
+		begin := int64(i) * shoal.MaxBlock
+		a.blocks[i] = wantedBlock{of: a, Request: wire.Request{
+			Handle: j.handle, Piece: uint32(piece), Begin: uint32(begin), Length: uint32(min(shoal.MaxBlock, length-begin)),
+		}}
+	}
 	j.mu.Lock()
 	j.requests[piece] = a
 	j.mu.Unlock()
-	for begin := int64(0); begin == 0 || begin < length; begin += shoal.MaxBlock {
-		m := wire.Request{
-			Handle: j.handle, Piece: uint32(piece), Begin: uint32(begin), Length: uint32(min(shoal.MaxBlock, length-begin)),
-		}
-		id := j.conn.link.Start(wire.KindRequest, &m, func(f wire.Frame, err error) { j.block(a, m, f, err) })
-		j.mu.Lock()
-		a.ids = append(a.ids, id)
-		j.mu.Unlock()
+	for i := range count { // a is over, and perhaps another's, as soon as the last one was asked for
+		b := &a.blocks[i]
+		j.conn.link.Ask(wire.KindRequest, &b.Request, b)
 	}
 }
 
 // cancel takes back the request for a piece. If it comes all the same it is as welcome as any.
 func (j *Joined) cancel(piece int) {
-	j.mu.Lock()
-	a := j.requests[piece]
 	var ids []uint32
-	if a != nil {
+	j.mu.Lock()
+	if a := j.requests[piece]; a != nil {
 		a.cancel = true
-		ids = append(ids, a.ids...)
+		for _, b := range a.blocks {
+			if b.id != 0 {
+				ids = append(ids, b.id)
+			}
+		}
 	}
 	j.mu.Unlock()
 	for _, id := range ids {
@@ -180,38 +198,51 @@ func (j *Joined) cancel(piece int) {
 	}
 }
 
-// block takes the reply to one REQUEST, in the reading goroutine, and with the last of a piece hands that on.
-func (j *Joined) block(a *assembly, m wire.Request, f wire.Frame, err error) {
+// Asked implements link.Asker.
+func (b *wantedBlock) Asked(id uint32) {
+	b.of.j.mu.Lock()
+	defer b.of.j.mu.Unlock()
+	b.id = id
+}
+
+// Answered implements link.Asker: it takes the block, and with the last one of a piece hands that on.
+func (b *wantedBlock) Answered(f wire.Frame, err error) {
+	a := b.of
+	j, pool := a.j, a.j.conn.pool
 	if err == nil {
-		err = j.read(a, m, f)
+		err = b.read(f)
 	}
 	last, canceled, err := j.account(a, err)
-	switch {
-	case !last:
+	if !last {
 		return
-	case err == nil:
-		j.handOn(a)
+	}
+	if a.buf != nil {
+		j.conn.assembling--
+	}
+	if err == nil {
+		// The next piece is read while this one is hashed and written.
+		pool.writers <- struct{}{}
+		pool.run.Add(1)
+		go a.handOn()
 		return
-	case !canceled:
+	}
+	if !canceled {
 		j.sink.refused(j, a.piece, err)
 	}
 	if a.buf != nil {
-		j.conn.pool.buffers.Put(a.buf)
-		j.conn.assembling--
+		pool.buffers.Put(a.buf)
 	}
+	assemblies.Put(a)
 }
 
-// handOn gives a whole piece to the sink, in another goroutine: the next one is read while this one is hashed and
-// written.
-func (j *Joined) handOn(a *assembly) {
-	pool := j.conn.pool
-	j.conn.assembling--
-	pool.writers <- struct{}{}
-	pool.run.Go(func() {
-		defer func() { <-pool.writers }()
-		j.sink.piece(j, a.piece, a.buf)
-		pool.buffers.Put(a.buf)
-	})
+// handOn gives a whole piece to the sink.
+func (a *assembly) handOn() {
+	pool := a.j.conn.pool
+	defer pool.run.Done()
+	a.j.sink.piece(a.j, a.piece, a.buf)
+	pool.buffers.Put(a.buf)
+	assemblies.Put(a)
+	<-pool.writers
 }
 
 // account notes one reply of a piece; it reports whether that was the last one, whether the piece was taken back, and
@@ -230,20 +261,20 @@ func (j *Joined) account(a *assembly, err error) (last, canceled bool, first err
 }
 
 // read takes a block's bytes from the connection into the piece's buffer.
-func (j *Joined) read(a *assembly, m wire.Request, f wire.Frame) error {
-	var head wire.PieceHead
-	err := wire.Decode(f.Body, &head)
-	if err == nil && (head.Piece != m.Piece || head.Begin != m.Begin || f.Data != int(m.Length)) {
+func (b *wantedBlock) read(f wire.Frame) error {
+	a, c := b.of, b.of.j.conn
+	head, err := wire.DecodePieceHead(f.Body)
+	if err == nil && (head.Piece != b.Piece || head.Begin != b.Begin || f.Data != int(b.Length)) {
 		err = shoal.Errorf(shoal.BadRequest, "%d bytes of piece %d at %d where %d of %d at %d were asked for (rule P7)",
-			f.Data, head.Piece, head.Begin, m.Length, m.Piece, m.Begin)
+			f.Data, head.Piece, head.Begin, b.Length, b.Piece, b.Begin)
 	}
 	if err == nil && a.buf == nil {
-		_, length := j.swarm.Object.PieceRange(a.piece)
-		a.buf, err = j.conn.buffer(int(length))
+		_, length := a.j.swarm.Object.PieceRange(a.piece)
+		a.buf, err = c.buffer(int(length))
 	}
 	if err != nil {
-		j.conn.link.Close(err)
+		c.link.Close(err)
 		return err
 	}
-	return j.conn.link.ReadData(a.buf[m.Begin : m.Begin+m.Length])
+	return c.link.ReadData(a.buf[b.Begin : b.Begin+b.Length])
 }

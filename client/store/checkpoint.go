@@ -11,7 +11,7 @@ import (
 const (
 	// checkpointBytes is how much may be new before a checkpoint is made. Anything from 8 to 256 MiB costs the same: it
 	// makes a download shorter, because the disk writes from its beginning and not at its end.
-	checkpointBytes = 32 << 20
+	checkpointBytes = 128 << 20
 	// checkpointInterval is how long anything may be new before a checkpoint is made.
 	checkpointInterval = time.Second
 )

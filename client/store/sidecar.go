@@ -26,7 +26,8 @@ const (
 )
 
 func encodeSidecar(o shoal.Object, inode uint64, have bitfield) []byte {
-	b := xdr.AppendFixed(nil, []byte(sidecarMagic))
+	b := make([]byte, 0, maxSidecar-shoal.MaxPieces/8+len(have)+3)
+	b = append(b, sidecarMagic...)
 	b = xdr.AppendUint32(b, sidecarVersion)
 	b = xdr.AppendFixed(b, o.ID[:])
 	b = xdr.AppendInt64(b, o.Size)
