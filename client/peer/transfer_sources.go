@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"shoal"
@@ -12,43 +11,6 @@ import (
 	"shoal/client/swarm"
 	"shoal/client/tracker"
 )
-
-// event is an engine's event on its way to it, with what the transfer itself needs of it.
-type event struct {
-	swarm.Event
-	joined  *Joined          // the connection it came from
-	sources []tracker.Source // with Found
-	proof   *shoal.Manifest  // with ManifestVerified
-	part    *store.Part      // with Opened
-	err     error            // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
-}
-
-// inbox is where other goroutines leave events. It never makes them wait: how much is in it is bounded by what was asked
-// for.
-type inbox struct {
-	mu     sync.Mutex // guards events
-	events []event
-	spare  []event       // the owner's
-	wake   chan struct{} // capacity 1: events is not empty
-}
-
-func (b *inbox) put(e event) {
-	b.mu.Lock()
-	b.events = append(b.events, e)
-	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take returns what is there. The owner is done with what it took before.
-func (b *inbox) take() []event {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.events, b.spare = b.spare[:0], b.events
-	return b.spare
-}
 
 func (s *source) id() swarm.PeerID { return swarm.PeerID{Device: s.Device, Session: s.Session} }
 
@@ -84,6 +46,9 @@ func (t *transfer) handle(e event) {
 	default:
 		// What a connection says that was dropped meanwhile is void; but who sent something false has done so.
 		if e.joined != s.joined && e.Kind != swarm.PieceBad {
+			if errors.Is(e.err, shoal.Changed) {
+				s.explain(e.err)
+			}
 			return
 		}
 		t.note(s, e)
@@ -108,10 +73,7 @@ func (t *transfer) verified(s *source, e event) {
 // note keeps why a source does not serve us, and lets go of one that was lost.
 func (t *transfer) note(s *source, e event) {
 	if e.err != nil {
-		// That a file has changed is the reason why it is not found later, and why what was on its way is wrong.
-		if code := shoal.CodeOf(e.err); s.why != shoal.Changed || code != shoal.NotFound && code != shoal.Corrupt {
-			s.why, s.status.Reason = code, e.err.Error()
-		}
+		s.explain(e.err)
 		t.Log.Debug().Err(e.err).Stringer("device", s.Device).Int("piece", e.Piece).Msg("a source failed")
 	}
 	if e.Kind == swarm.Lost {
@@ -120,6 +82,18 @@ func (t *transfer) note(s *source, e event) {
 			s.joined.leave()
 			s.joined = nil
 		}
+	}
+}
+
+// explain keeps why a source does not serve us, unless there is a reason for that, too: what was on its way when a file
+// changed is wrong, and after either the file is not found any more.
+func (s *source) explain(err error) {
+	code := shoal.CodeOf(err)
+	switch {
+	case code == shoal.NotFound && (s.why == shoal.Changed || s.why == shoal.Corrupt):
+	case code == shoal.Corrupt && s.why == shoal.Changed:
+	default:
+		s.why, s.status.Reason = code, err.Error()
 	}
 }
 

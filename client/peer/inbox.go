@@ -1,0 +1,47 @@
+package peer
+
+import (
+	"sync"
+
+	"shoal"
+	"shoal/client/store"
+	"shoal/client/swarm"
+	"shoal/client/tracker"
+)
+
+// event is an engine's event on its way to it, with what the transfer itself needs of it.
+type event struct {
+	swarm.Event
+	joined  *Joined          // the connection it came from
+	sources []tracker.Source // with Found
+	proof   *shoal.Manifest  // with ManifestVerified
+	part    *store.Part      // with Opened
+	err     error            // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
+}
+
+// inbox is where other goroutines leave events. It never makes them wait: how much is in it is bounded by what was asked
+// for.
+type inbox struct {
+	mu     sync.Mutex // guards events
+	events []event
+	spare  []event       // the owner's
+	wake   chan struct{} // capacity 1: events is not empty
+}
+
+func (b *inbox) put(e event) {
+	b.mu.Lock()
+	b.events = append(b.events, e)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what is there. The owner is done with what it took before.
+func (b *inbox) take() []event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events, b.spare = b.spare[:0], b.events
+	return b.spare
+}
