@@ -1,0 +1,205 @@
+package oncrpc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"shoal"
+)
+
+// inNamespace is set in the process that has namespaces of its own.
+const inNamespace = "ONCRPC_TEST_IN_NAMESPACE"
+
+// isolate runs the test again in a process with a network of its own and an empty /run, where a rpcbind disturbs nobody.
+// It returns true there; elsewhere the test is over.
+func isolate(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(inNamespace) != "" {
+		if err := prepareNamespace(); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	}
+	tool(t, "rpcbind")
+	tool(t, "rpcinfo")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err = cmd.Start(); errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		t.Skipf("a namespace for rpcbind is not allowed here, which root may have: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "--- PASS: "+t.Name()) {
+		t.Errorf("in a namespace: %v\n%s", err, &out)
+	}
+	return false
+}
+
+func prepareNamespace() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keeping mounts apart: %w", err)
+	}
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, ""); err != nil {
+		return fmt.Errorf("mounting /run: %w", err)
+	}
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	request := struct {
+		name  [unix.IFNAMSIZ]byte
+		flags uint16
+		_     [22]byte
+	}{flags: unix.IFF_UP}
+	copy(request.name[:], "lo")
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// startRpcbind starts a rpcbind that ends with the test, or by stop.
+func startRpcbind(t *testing.T) (stop func()) {
+	t.Helper()
+	cmd := exec.Command(tool(t, "rpcbind"), "-f")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop = func() {
+		_ = cmd.Process.Kill() // it may have been killed already
+		_ = cmd.Wait()
+	}
+	t.Cleanup(stop)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		_, err := portOf(ctx, ProtocolTCP)
+		if err == nil {
+			return stop
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("rpcbind does not begin: %v", err)
+		}
+	}
+}
+
+func mapping(protocol, port uint32) Mapping { return Mapping{testProgram, 2, protocol, port} }
+
+func portOf(ctx context.Context, protocol uint32) (port uint32, err error) {
+	err = askRpcbind(ctx, func(c *Client) error {
+		port, err = c.port(ctx, mapping(protocol, 0))
+		return err
+	})
+	return port, err
+}
+
+func TestRpcbind(t *testing.T) {
+	if !isolate(t) {
+		return
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	// listed compares what rpcinfo shows of the program, as "tcp 700 udp 701".
+	listed := func(want string) {
+		t.Helper()
+		out, err := rpcinfo(t, "-p", "127.0.0.1")
+		must(err)
+		var got []string
+		for line := range strings.Lines(out) {
+			if f := strings.Fields(line); len(f) >= 4 && f[0] == strconv.Itoa(testProgram) {
+				got = append(got, f[2], f[3])
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("rpcinfo -p lists %v instead of %s", got, want)
+		}
+	}
+	ctx := t.Context()
+	if err := Register(ctx, mapping(ProtocolTCP, 700)); !errors.Is(err, ErrNoRpcbind) || !errors.Is(err, shoal.Unreachable) {
+		t.Errorf("without rpcbind: %v", err)
+	}
+	stop := startRpcbind(t)
+	must(Register(ctx, mapping(ProtocolTCP, 700)))
+	must(Register(ctx, mapping(ProtocolUDP, 701)))
+	listed("tcp 700 udp 701")
+	must(Register(ctx, mapping(ProtocolTCP, 800))) // the service was started again, at another port
+	must(Register(ctx, mapping(ProtocolTCP, 800)))
+	listed("udp 701 tcp 800")
+	must(Unregister(ctx, mapping(ProtocolTCP, 700))) // the one before ends late
+	listed("udp 701 tcp 800")
+	must(Unregister(ctx, mapping(ProtocolTCP, 800)))
+	listed("udp 701")
+	must(Unregister(ctx, mapping(ProtocolUDP, 701)))
+	must(Unregister(ctx, mapping(ProtocolUDP, 701)))
+	listed("")
+
+	if out, err := rpcinfo(t, "-t", "127.0.0.1", strconv.Itoa(testProgram)); err == nil {
+		t.Errorf("rpcinfo finds the program: %s", out)
+	}
+	tcp, udp := serve(t, testServer())
+	for protocol, address := range map[uint32]string{ProtocolTCP: tcp, ProtocolUDP: udp} {
+		var port uint32
+		_, err := fmt.Sscanf(address, "127.0.0.1:%d", &port)
+		must(err)
+		must(Register(ctx, mapping(protocol, port)))
+	}
+	for _, flag := range []string{"-t", "-u"} { // which asks rpcbind for the address
+		if out, err := rpcinfo(t, flag, "127.0.0.1", strconv.Itoa(testProgram), "2"); err != nil || !strings.Contains(out, "ready and waiting") {
+			t.Errorf("rpcinfo %s: %v, %s", flag, err, out)
+		}
+	}
+
+	testForeignMapping(t)
+	must(os.Remove("/run/rpcbind.sock"))
+	must(Register(ctx, Mapping{testProgram + 1, 1, ProtocolTCP, 900})) // over the network
+	must(Unregister(ctx, Mapping{testProgram + 1, 1, ProtocolTCP, 900}))
+	stop()
+	if err := Unregister(ctx, mapping(ProtocolTCP, 700)); !errors.Is(err, ErrNoRpcbind) {
+		t.Errorf("with rpcbind gone: %v", err)
+	}
+}
+
+// testForeignMapping asks over the network, where rpcbind does not know who asks, for what root has registered.
+func testForeignMapping(t *testing.T) {
+	socket := rpcbinds[0]
+	defer func() { rpcbinds[0] = socket }()
+	rpcbinds[0] = rpcbinds[1]
+	for name, do := range map[string]func() error{
+		"Register": func() error { return Register(t.Context(), mapping(ProtocolTCP, 900)) },
+		"Unregister": func() error {
+			port, err := portOf(t.Context(), ProtocolTCP)
+			return errors.Join(err, Unregister(t.Context(), mapping(ProtocolTCP, port)))
+		},
+	} {
+		if err := do(); !errors.Is(err, shoal.Denied) {
+			t.Errorf("%s of what root has registered, by anybody: %v", name, err)
+		}
+	}
+}
