@@ -72,7 +72,7 @@ func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swa
 	if c.Server, err = chooseServer(c, pins); err != nil {
 		return nil, err
 	}
-	key, err := identity.LoadKey(filepath.Join(c.State, "device.key"))
+	key, err := identity.LoadKey(filepath.Join(c.State, deviceKey))
 	if err != nil {
 		return nil, err
 	}

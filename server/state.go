@@ -17,6 +17,9 @@ import (
 // certificateLasts is how long a certificate for the server's key holds, in the server's own time.
 const certificateLasts = 30 * 24 * time.Hour
 
+// serverKey is the file of the server's own key.
+const serverKey = "server.key"
+
 // state is the server's folder: the realm's key and the server's own.
 type state struct {
 	realm, server *identity.Key
@@ -56,7 +59,7 @@ func (s *state) load(dir string) (err error) {
 	if s.realm, err = identity.LoadKey(filepath.Join(dir, "realm.key")); err != nil {
 		return err
 	}
-	s.server, err = identity.LoadKey(filepath.Join(dir, "server.key"))
+	s.server, err = identity.LoadKey(filepath.Join(dir, serverKey))
 	return err
 }
 

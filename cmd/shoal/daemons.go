@@ -15,6 +15,7 @@ import (
 
 func newServer() *cobra.Command {
 	var c common
+	var log logging
 	var listen string
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -25,7 +26,12 @@ func newServer() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := server.New(server.Config{Listen: listen, State: c.state, Transport: transport, Logger: c.logger(zerolog.InfoLevel)})
+			logger, err := log.open(&c, server.Device)
+			if err != nil {
+				return err
+			}
+			defer log.close()
+			s, err := server.New(server.Config{Listen: listen, State: c.state, Transport: transport, Logger: logger})
 			if err != nil {
 				return err
 			}
@@ -39,12 +45,14 @@ func newServer() *cobra.Command {
 		},
 	}
 	c.addLocal(cmd, "server")
+	log.add(cmd)
 	cmd.Flags().StringVar(&listen, "listen", ":7400", "the address to listen on, HOST:PORT; port 0 for any free one")
 	return cmd
 }
 
 func newPeer() *cobra.Command {
 	var c common
+	var log logging
 	var dir, listen string
 	cmd := &cobra.Command{
 		Use:   "peer",
@@ -56,6 +64,10 @@ func newPeer() *cobra.Command {
 				return err
 			}
 			config.Listen = listen
+			if config.Log, err = log.open(&c, client.Device); err != nil {
+				return err
+			}
+			defer log.close()
 			keepHeapSmall()
 			d, err := client.OpenDaemon(cmd.Context(), config, dir)
 			if err != nil {
@@ -70,6 +82,7 @@ func newPeer() *cobra.Command {
 		},
 	}
 	c.add(cmd)
+	log.add(cmd)
 	cmd.Flags().StringVar(&dir, "dir", "", "the folder where files that are fetched go, unless get -o says otherwise")
 	cmd.Flags().StringVar(&listen, "listen", "", "the address for other peers, HOST:PORT; default: any free port")
 	return cmd

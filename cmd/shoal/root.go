@@ -137,8 +137,11 @@ func (c *common) logger(level zerolog.Level) zerolog.Logger {
 		level = zerolog.DebugLevel
 	}
 	zerolog.TimeFieldFormat = time.RFC3339Nano // or the milliseconds would be zeros
-	return zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(os.Stderr.Fd()))}).
-		Level(level).With().Timestamp().Logger()
+	return zerolog.New(consoleWriter()).Level(level).With().Timestamp().Logger()
+}
+
+func consoleWriter() zerolog.ConsoleWriter {
+	return zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000", NoColor: !term.IsTerminal(int(os.Stderr.Fd()))}
 }
 
 // confirm asks at the first contact with a server whether its realm is the right one.
