@@ -18,23 +18,33 @@ type Registry struct {
 	groups   map[shoal.Group]*group
 	revision uint64 // counts the changes
 	outcomes outcomes
+	expected *shoal.Facts // of a name that is new
+	told     map[shoal.Facts]*shoal.Facts
 	maxNames int // of a group; constant
 }
 
 // group is the names of one group, with the indexes that its queries need.
 type group struct {
-	objects map[shoal.Name]shoal.Object
+	entries map[shoal.Name]entry
 	order   names
 	byFile  map[shoal.FileID]*names
+}
+
+// entry is what a name stands for.
+type entry struct {
+	content shoal.Object
+	facts   *shoal.Facts // shared, and never changed
 }
 
 // New returns a registry in which the group shoal.Public exists, empty.
 func New() *Registry {
 	return &Registry{
 		groups: map[shoal.Group]*group{
-			shoal.Public: {objects: make(map[shoal.Name]shoal.Object), byFile: make(map[shoal.FileID]*names)},
+			shoal.Public: {entries: make(map[shoal.Name]entry), byFile: make(map[shoal.FileID]*names)},
 		},
 		outcomes: newOutcomes(keptGone),
+		expected: noFacts,
+		told:     make(map[shoal.Facts]*shoal.Facts),
 		maxNames: MaxNames,
 	}
 }
@@ -61,16 +71,17 @@ func (r *Registry) Disconnect(device shoal.DeviceID) {
 func (r *Registry) Publish(device shoal.DeviceID, m *wire.Publish) (revision uint64, err error) {
 	what := mutation{'p', m.Group, m.Name, m.Content}
 	return r.mutate(device, m.Sequence, what, func(g *group) (code shoal.Code, stands shoal.Object) {
-		stands, taken := g.objects[m.Name]
+		e, taken := g.entries[m.Name]
+		stands = e.content
 		switch {
 		case taken && stands == m.Content:
 			return 0, stands
 		case taken:
 			return shoal.NameTaken, stands
-		case len(g.objects) >= r.maxNames:
+		case len(g.entries) >= r.maxNames:
 			return shoal.Limit, stands
 		}
-		g.insert(m.Name, m.Content)
+		g.insert(m.Name, entry{m.Content, r.expected})
 		r.revision++
 		return 0, stands
 	})
@@ -82,7 +93,8 @@ func (r *Registry) Publish(device shoal.DeviceID, m *wire.Publish) (revision uin
 func (r *Registry) Unpublish(device shoal.DeviceID, m *wire.Unpublish) (revision uint64, err error) {
 	what := mutation{'u', m.Group, m.Name, shoal.Object{ID: m.File}}
 	return r.mutate(device, m.Sequence, what, func(g *group) (code shoal.Code, stands shoal.Object) {
-		stands, found := g.objects[m.Name]
+		e, found := g.entries[m.Name]
+		stands = e.content
 		if !found || stands.ID != m.File {
 			return shoal.NotFound, stands
 		}
@@ -141,35 +153,37 @@ func (r *Registry) List(of shoal.Group, after string, limit int) (revision uint6
 	if err != nil {
 		return 0, nil, false, err
 	}
-	page, more := g.order.after(make([]shoal.Name, 0, min(limit, len(g.objects))), shoal.Name(after), limit)
+	page, more := g.order.after(make([]shoal.Name, 0, min(limit, len(g.entries))), shoal.Name(after), limit)
 	entries = make([]wire.Entry, len(page))
 	for i, n := range page {
-		entries[i] = wire.Entry{Name: n, Content: g.objects[n]}
+		e := g.entries[n]
+		entries[i].Name, entries[i].Content, entries[i].Facts = n, e.content, e.facts
 	}
 	return r.revision, entries, more, nil
 }
 
-// Lookup finds an object by name or by FileID, of whose names it returns the smallest. The error's code is NotFound.
-func (r *Registry) Lookup(m *wire.Lookup) (revision uint64, name shoal.Name, content shoal.Object, err error) {
+// Lookup finds an object by name or by FileID, of whose names it returns the smallest, without counts of sources. The
+// error's code is NotFound.
+func (r *Registry) Lookup(m *wire.Lookup) (revision uint64, found wire.Entry, err error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	g, err := r.group(m.Group)
 	if err != nil {
-		return 0, "", content, err
+		return 0, found, err
 	}
-	name = m.Name
+	name := m.Name
 	if name == "" {
 		of := g.byFile[m.File]
 		if of == nil {
-			return 0, "", content, shoal.Errorf(shoal.NotFound, "nothing in the group %q has the FileID %v", m.Group, m.File)
+			return 0, found, shoal.Errorf(shoal.NotFound, "nothing in the group %q has the FileID %v", m.Group, m.File)
 		}
 		name = of.smallest()
 	}
-	content, found := g.objects[name]
-	if !found {
-		return 0, "", content, noName(m.Group, name)
+	e, there := g.entries[name]
+	if !there {
+		return 0, found, noName(m.Group, name)
 	}
-	return r.revision, name, content, nil
+	return r.revision, wire.Entry{Name: name, Content: e.content, Facts: e.facts}, nil
 }
 
 // CheckGroup returns an error of code NotFound where there is no such group.
@@ -193,19 +207,19 @@ func noName(g shoal.Group, n shoal.Name) error {
 	return shoal.Errorf(shoal.NotFound, "there is no %q in the group %q; shoal ls shows what there is", n, g)
 }
 
-func (g *group) insert(n shoal.Name, o shoal.Object) {
-	g.objects[n] = o
+func (g *group) insert(n shoal.Name, e entry) {
+	g.entries[n] = e
 	g.order.insert(n)
-	of := g.byFile[o.ID]
+	of := g.byFile[e.content.ID]
 	if of == nil {
 		of = new(names)
-		g.byFile[o.ID] = of
+		g.byFile[e.content.ID] = of
 	}
 	of.insert(n)
 }
 
 func (g *group) remove(n shoal.Name, o shoal.Object) {
-	delete(g.objects, n)
+	delete(g.entries, n)
 	g.order.remove(n)
 	of := g.byFile[o.ID]
 	of.remove(n)

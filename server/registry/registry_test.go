@@ -60,8 +60,8 @@ func connected(devices ...shoal.DeviceID) *Registry {
 }
 
 func lookup(r *Registry, name string, o shoal.Object) (shoal.Name, shoal.Object, error) {
-	_, n, got, err := r.Lookup(&wire.Lookup{Group: shoal.Public, Name: shoal.Name(name), File: o.ID})
-	return n, got, err
+	_, found, err := r.Lookup(&wire.Lookup{Group: shoal.Public, Name: shoal.Name(name), File: o.ID})
+	return found.Name, found.Content, err
 }
 
 func TestPublish(t *testing.T) {
@@ -140,7 +140,7 @@ func TestOtherGroups(t *testing.T) {
 	want(t, shoal.NotFound, 0)(0, err)
 	_, _, _, err = r.List("lab", "", 10)
 	want(t, shoal.NotFound, 0)(0, err)
-	_, _, _, err = r.Lookup(&wire.Lookup{Group: "lab", Name: "a"})
+	_, _, err = r.Lookup(&wire.Lookup{Group: "lab", Name: "a"})
 	want(t, shoal.NotFound, 0)(0, err)
 	want(t, shoal.NotFound, 0)(0, r.CheckGroup("lab"))
 	want(t, 0, 0)(0, r.CheckGroup(shoal.Public))
@@ -300,9 +300,9 @@ func TestList(t *testing.T) {
 	if err != nil || revision != uint64(len(names)) || !more || len(entries) != 2 || entries[0].Name != "aa" {
 		t.Errorf("got %v, %v, more: %v, %v", revision, entries, more, err)
 	}
-	_, _, content, err := r.Lookup(&wire.Lookup{Group: shoal.Public, Name: "aa"})
-	if err != nil || entries[0].Content != content {
-		t.Errorf("the entry has %v, lookup %v, %v", entries[0].Content, content, err)
+	_, found, err := r.Lookup(&wire.Lookup{Group: shoal.Public, Name: "aa"})
+	if err != nil || entries[0] != found { // whose facts are shared, if they are the same
+		t.Errorf("the entry is %v, lookup %v, %v", entries[0], found, err)
 	}
 }
 

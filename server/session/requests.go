@@ -78,12 +78,15 @@ func (s *Session) list(m *wire.List) (wire.Message, error) {
 }
 
 func (s *Session) lookup(m *wire.Lookup) (wire.Message, error) {
-	revision, name, content, err := s.host.Registry.Lookup(m)
+	revision, found, err := s.host.Registry.Lookup(m)
 	if err != nil {
 		return nil, err
 	}
-	sources := s.offers.Sources(shoal.Swarm{Group: m.Group, Object: content}, time.Now())
-	return &wire.LookupReply{Revision: revision, Name: name, Content: content, Sources: sources}, nil
+	sources, whole, partial := s.offers.Sources(shoal.Swarm{Group: m.Group, Object: found.Content}, time.Now())
+	return &wire.LookupReply{
+		Revision: revision, Name: found.Name, Content: found.Content, Whole: whole, Partial: partial,
+		Facts: found.Facts, Sources: sources,
+	}, nil
 }
 
 // verify checks candidates (rule S6) and returns when they expire. None at all are fine.

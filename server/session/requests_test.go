@@ -2,7 +2,7 @@ package session
 
 import (
 	"fmt"
-	"slices"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +26,9 @@ func TestPublishedIsFound(t *testing.T) {
 	for _, key := range []wire.Lookup{{Name: "film"}, {File: objectOf(1).ID}} {
 		found, err := asking.lookup(key.Name, key.File)
 		must(t, err)
+		if found.Whole != 1 || found.Partial != 1 || *found.Facts != (shoal.Facts{}) {
+			t.Errorf("found %+v", found)
+		}
 		if found.Revision != revision || found.Name != "film" || found.Content != objectOf(1) || len(found.Sources) != 2 {
 			t.Fatalf("found %+v", found)
 		}
@@ -48,7 +51,8 @@ func TestPublishedIsFound(t *testing.T) {
 	}
 	listed, err := asking.list("", 10)
 	must(t, err)
-	if e := (wire.Entry{Name: "film", Content: objectOf(1), Whole: 1, Partial: 1}); !slices.Equal(listed.Entries, []wire.Entry{e}) || listed.More || listed.Revision != revision {
+	e := []wire.Entry{{Name: "film", Content: objectOf(1), Whole: 1, Partial: 1, Facts: &shoal.Facts{}}}
+	if !reflect.DeepEqual(listed.Entries, e) || listed.More || listed.Revision != revision {
 		t.Errorf("listed %+v", listed)
 	}
 	// Offers of what is not published (yet) are held.

@@ -197,16 +197,17 @@ func (s *Session) End() {
 }
 
 // Sources returns at most wire.MaxSources of a swarm that have candidates which hold at now, without the asking session;
-// a random choice if there are more (rule S5). The candidates are shared and must not be changed.
-func (s *Session) Sources(of shoal.Swarm, now time.Time) []wire.Source {
+// a random choice if there are more (rule S5). The candidates are shared and must not be changed. whole and partial count
+// all that there are, as Count does.
+func (s *Session) Sources(of shoal.Swarm, now time.Time) (useful []wire.Source, whole, partial uint32) {
 	a := s.all
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	w := a.swarms[of]
 	if w == nil {
-		return nil
+		return nil, 0, 0
 	}
-	useful := make([]wire.Source, 0, min(len(w.sources), wire.MaxSources))
+	useful = make([]wire.Source, 0, min(len(w.sources), wire.MaxSources))
 	for at := range a.permutation(len(w.sources)) {
 		from := w.sources[at]
 		if from.session == s || !now.Before(from.session.expires) {
@@ -219,7 +220,7 @@ func (s *Session) Sources(of shoal.Swarm, now time.Time) []wire.Source {
 			break
 		}
 	}
-	return useful
+	return useful, uint32(w.whole), uint32(len(w.sources) - w.whole)
 }
 
 // permutation yields 0 to n-1 in a random order, each order as likely as any other. It costs no more than what is taken

@@ -69,6 +69,16 @@ func ids(t *testing.T, sources []wire.Source) map[uint64]uint32 {
 	return got
 }
 
+// sourcesFor is what a session is told of a swarm. The counts must be those of Count.
+func sourcesFor(s *Session, of shoal.Swarm, now time.Time) []wire.Source {
+	got, whole, partial := s.Sources(of, now)
+	counted := []wire.Entry{{Content: of.Object}}
+	if s.all.Count(of.Group, counted); counted[0].Whole != whole || counted[0].Partial != partial {
+		panic(fmt.Sprintf("%d and %d sources where %d and %d are counted", whole, partial, counted[0].Whole, counted[0].Partial))
+	}
+	return got
+}
+
 // consistent checks the bookkeeping, all of it.
 func consistent(t *testing.T, s *Swarms) {
 	t.Helper()
@@ -102,19 +112,19 @@ func consistent(t *testing.T, s *Swarms) {
 func TestOffers(t *testing.T) {
 	s := New()
 	asking := s.Begin(1, deviceOf(1))
-	if got := asking.Sources(swarmOf(1), now); len(got) != 0 {
+	if got := sourcesFor(asking, swarmOf(1), now); len(got) != 0 {
 		t.Errorf("sources of nothing: %v", got)
 	}
 	a := begin(t, s, 2, offer(1, 4), offer(2, 1))
 	b := begin(t, s, 3, offer(1, 1))
-	if got := ids(t, asking.Sources(swarmOf(1), now)); len(got) != 2 || got[2] != 4 || got[3] != 1 {
+	if got := ids(t, sourcesFor(asking, swarmOf(1), now)); len(got) != 2 || got[2] != 4 || got[3] != 1 {
 		t.Errorf("got %v", got)
 	}
 	if got := counts(s, 1); got != [2]uint32{1, 1} {
 		t.Errorf("%v whole and partial", got)
 	}
 	// Who asks is not among them (rule S5).
-	if got := ids(t, a.Sources(swarmOf(1), now)); len(got) != 1 || got[3] != 1 {
+	if got := ids(t, sourcesFor(a, swarmOf(1), now)); len(got) != 1 || got[3] != 1 {
 		t.Errorf("got %v", got)
 	}
 	// The last offer for a swarm counts, also within one announcement; others stand.
@@ -152,7 +162,7 @@ func TestGroupsAreApart(t *testing.T) {
 	begin(t, s, 1, offer(1, 4))
 	other := swarmOf(1)
 	other.Group = "lab"
-	if got := s.Begin(2, deviceOf(2)).Sources(other, now); len(got) != 0 {
+	if got := sourcesFor(s.Begin(2, deviceOf(2)), other, now); len(got) != 0 {
 		t.Errorf("got %v", got)
 	}
 	entries := []wire.Entry{{Content: other.Object}}
@@ -247,16 +257,16 @@ func TestExpiredCandidates(t *testing.T) {
 	s := New()
 	asking := s.Begin(1, deviceOf(1))
 	n := begin(t, s, 2, offer(1, 4))
-	if got := asking.Sources(swarmOf(1), later.Add(-1)); len(got) != 1 {
+	if got := sourcesFor(asking, swarmOf(1), later.Add(-1)); len(got) != 1 {
 		t.Errorf("just before: %v", got)
 	}
-	if got := asking.Sources(swarmOf(1), later); len(got) != 0 {
+	if got := sourcesFor(asking, swarmOf(1), later); len(got) != 0 {
 		t.Errorf("at the end: %v", got)
 	}
 	if err := n.Announce([]byte("candidates of 2"), later.Add(time.Hour), nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := ids(t, asking.Sources(swarmOf(1), later)); len(got) != 1 {
+	if got := ids(t, sourcesFor(asking, swarmOf(1), later)); len(got) != 1 {
 		t.Errorf("renewed: %v", got)
 	}
 	// Many that expired do not keep the one that has not from being found.
@@ -266,7 +276,7 @@ func TestExpiredCandidates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := ids(t, asking.Sources(swarmOf(1), later)); len(got) != 1 || got[2] != 4 {
+	if got := ids(t, sourcesFor(asking, swarmOf(1), later)); len(got) != 1 || got[2] != 4 {
 		t.Errorf("among the expired: %v", got)
 	}
 }
@@ -286,7 +296,7 @@ func TestSourcesAreUniform(t *testing.T) {
 	}
 	seen := make(map[uint64]int)
 	for range draws {
-		got := ids(t, asking.Sources(swarmOf(1), now))
+		got := ids(t, sourcesFor(asking, swarmOf(1), now))
 		if len(got) != wire.MaxSources {
 			t.Fatalf("%d sources", len(got))
 		}
@@ -312,7 +322,7 @@ func TestFewSources(t *testing.T) {
 	var asking *Session
 	for id := range uint64(wire.MaxSources + 1) {
 		asking = begin(t, s, id, offer(1, 1))
-		if got := ids(t, asking.Sources(swarmOf(1), now)); len(got) != int(id) {
+		if got := ids(t, sourcesFor(asking, swarmOf(1), now)); len(got) != int(id) {
 			t.Errorf("%d of %d sources", len(got), id)
 		}
 	}
@@ -338,7 +348,8 @@ func TestConcurrentSessions(t *testing.T) {
 					if err := n.Announce(nil, time.Time{}, offers); err != nil {
 						t.Error(err)
 					}
-					for _, from := range n.Sources(swarmOf(random.IntN(40)), now) {
+					useful, _, _ := n.Sources(swarmOf(random.IntN(40)), now)
+					for _, from := range useful {
 						if from.Session == id+100*life {
 							t.Error("one's own source")
 						}
@@ -368,7 +379,7 @@ func BenchmarkSources(b *testing.B) {
 			asking := s.Begin(n, deviceOf(n))
 			b.ReportAllocs()
 			for b.Loop() {
-				if len(asking.Sources(swarmOf(1), now)) != int(min(n, wire.MaxSources)) {
+				if useful, _, _ := asking.Sources(swarmOf(1), now); len(useful) != int(min(n, wire.MaxSources)) {
 					b.Fatal("too few")
 				}
 			}
