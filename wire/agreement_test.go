@@ -90,6 +90,9 @@ func (r *random) fill(v reflect.Value, field string) {
 		return
 	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		r.fill(v.Elem(), field)
 	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(r.Uint64() >> r.IntN(64) & (1<<v.Type().Bits() - 1))
 	case reflect.Int64:

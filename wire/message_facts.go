@@ -5,10 +5,20 @@ import (
 	"shoal/xdr"
 )
 
-// minFacts is what Facts take at least, in bytes.
+// minFacts is what Facts take at least, in bytes; and what they take where nothing is told.
 const minFacts = 8 * 4
 
+var nothingTold [minFacts]byte
+
 func appendFacts(b []byte, f *shoal.Facts) []byte {
+	if f == nil {
+		return append(b, nothingTold[:]...)
+	}
+	if f.State < shoal.Known { // most of them, where facts are not asked for
+		b = append(b, nothingTold[:]...)
+		b[len(b)-minFacts+3] = byte(f.State)
+		return b
+	}
 	b = xdr.AppendUint32(b, uint32(f.State))
 	b = xdr.AppendString(b, f.MediaType)
 	b = xdr.AppendString(b, f.Category)

@@ -40,7 +40,7 @@ type Entry struct {
 	Content shoal.Object
 	Whole   uint32
 	Partial uint32
-	Facts   shoal.Facts
+	Facts   *shoal.Facts // nil for none; not to be changed, as others may share it
 }
 
 // ListReply is a part of the list.
@@ -72,7 +72,7 @@ type LookupReply struct {
 	Content  shoal.Object
 	Whole    uint32
 	Partial  uint32
-	Facts    shoal.Facts
+	Facts    *shoal.Facts // as an Entry's
 	Sources  []Source
 }
 
@@ -155,7 +155,7 @@ func (m *ListReply) Append(b []byte) []byte {
 		b = appendObject(b, e.Content)
 		b = xdr.AppendUint32(b, e.Whole)
 		b = xdr.AppendUint32(b, e.Partial)
-		b = appendFacts(b, &e.Facts)
+		b = appendFacts(b, e.Facts)
 	}
 	return xdr.AppendBool(b, m.More)
 }
@@ -163,8 +163,10 @@ func (m *ListReply) Append(b []byte) []byte {
 func (m *ListReply) decode(d *xdr.Decoder) {
 	m.Revision = d.Uint64()
 	m.Entries = make([]Entry, d.Count(MaxList, 4+4+40+8+minFacts))
+	all := make([]shoal.Facts, len(m.Entries))
 	for i := range m.Entries {
-		m.Entries[i] = Entry{name(d), object(d), d.Uint32(), d.Uint32(), facts(d)}
+		m.Entries[i] = Entry{name(d), object(d), d.Uint32(), d.Uint32(), &all[i]}
+		all[i] = facts(d)
 	}
 	m.More = d.Bool()
 }
@@ -192,7 +194,7 @@ func (m *LookupReply) Append(b []byte) []byte {
 	b = appendObject(b, m.Content)
 	b = xdr.AppendUint32(b, m.Whole)
 	b = xdr.AppendUint32(b, m.Partial)
-	b = appendFacts(b, &m.Facts)
+	b = appendFacts(b, m.Facts)
 	b = xdr.AppendUint32(b, uint32(len(m.Sources)))
 	for _, s := range m.Sources {
 		b = xdr.AppendUint64(b, s.Session)
@@ -209,7 +211,8 @@ func (m *LookupReply) decode(d *xdr.Decoder) {
 	m.Content = object(d)
 	m.Whole = d.Uint32()
 	m.Partial = d.Uint32()
-	m.Facts = facts(d)
+	told := facts(d)
+	m.Facts = &told
 	m.Sources = make([]Source, d.Count(MaxSources, 8+32+4+4))
 	for i := range m.Sources {
 		s := &m.Sources[i]

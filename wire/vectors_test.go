@@ -214,6 +214,8 @@ func flattenValue(v reflect.Value) (all []any) {
 		return []any{uint64(0)}
 	case reflect.String:
 		return []any{v.String()}
+	case reflect.Pointer:
+		return flattenValue(v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
 			all = append(all, flattenValue(v.Field(i))...)
