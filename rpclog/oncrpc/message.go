@@ -70,15 +70,12 @@ func parseCall(record []byte, call *Call) error {
 	d := xdr.NewDecoder(record)
 	call.XID = d.Uint32()
 	kind, version := d.Uint32(), d.Uint32()
+	call.Program, call.Version, call.Procedure = d.Uint32(), d.Uint32(), d.Uint32()
 	if d.Err() != nil || kind != typeCall {
 		return errNotCall
 	}
 	if version != rpcVersion {
 		return &Rejected{Stat: RPCMismatch, Low: rpcVersion, High: rpcVersion}
-	}
-	call.Program, call.Version, call.Procedure = d.Uint32(), d.Uint32(), d.Uint32()
-	if d.Err() != nil {
-		return errNotCall
 	}
 	flavor := d.Uint32()
 	body := d.Opaque(maxAuth)

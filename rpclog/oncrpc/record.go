@@ -80,11 +80,11 @@ func (r *recordReader) header() (uint32, error) {
 	return head, err
 }
 
-// fill appends n bytes of the stream to buf, which at most doubles with each read.
+// fill appends n bytes of the stream to buf, which becomes at most four times as large as what has arrived.
 func (r *recordReader) fill(buf []byte, n int) ([]byte, error) {
 	for n > 0 {
 		if len(buf) == cap(buf) {
-			buf = append(make([]byte, 0, min(len(buf)+n, max(firstBuffer, 2*len(buf)))), buf...)
+			buf = append(make([]byte, 0, min(len(buf)+n, max(firstBuffer, 4*len(buf)))), buf...)
 		}
 		part := buf[len(buf):min(cap(buf), len(buf)+n)]
 		if _, err := io.ReadFull(r.r, part); err == io.EOF {
