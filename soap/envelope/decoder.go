@@ -1,7 +1,7 @@
 package envelope
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/xml"
 	"io"
 	"sync"
@@ -21,7 +21,7 @@ var errTooLong = malformed("a tag or text of it is longer than %d bytes", maxTok
 // for each.
 type decoder struct {
 	xml      *xml.Decoder
-	source   source
+	source   *source
 	depth    int // elements that have begun and not ended
 	elements int
 	begun    bool   // a token has been read
@@ -30,19 +30,45 @@ type decoder struct {
 
 // source lets maxToken bytes through until allowed is set again.
 type source struct {
-	r       *bufio.Reader
+	r       io.Reader
 	allowed int
+	next    int   // of buffer, the first byte that has not been let through
+	end     int   // of buffer, where what has been read ends
+	err     error // of r, for when buffer is empty
+	buffer  [4 << 10]byte
 }
 
+// ReadByte is all that encoding/xml calls of a reader that has it.
 func (s *source) ReadByte() (byte, error) {
 	if s.allowed == 0 {
 		return 0, errTooLong
 	}
+	if s.next == s.end {
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
 	s.allowed--
-	return s.r.ReadByte()
+	c := s.buffer[s.next]
+	s.next++
+	return c, nil
 }
 
-// Read is there because encoding/xml wants an io.Reader; having ReadByte it calls that alone.
+func (s *source) fill() error {
+	for tries := 0; s.next == s.end; tries++ {
+		if s.err != nil {
+			return s.err
+		}
+		if tries == 100 {
+			return io.ErrNoProgress
+		}
+		s.next = 0
+		s.end, s.err = s.r.Read(s.buffer[:])
+	}
+	return nil
+}
+
+// Read makes it an io.Reader.
 func (s *source) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -55,24 +81,19 @@ func (s *source) Read(b []byte) (int, error) {
 	return 1, nil
 }
 
-var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+var sources = sync.Pool{New: func() any { return new(source) }}
 
 func newDecoder(r io.Reader) *decoder {
-	d := &decoder{source: source{r: buffers.Get().(*bufio.Reader)}}
-	d.source.r.Reset(r)
-	d.xml = xml.NewDecoder(&d.source)
-	// UTF-8 may begin with a byte order mark, which is no text.
-	if mark, err := d.source.r.Peek(3); err == nil && string(mark) == "\ufeff" {
-		_, _ = d.source.r.Discard(3)
-	}
-	return d
+	s := sources.Get().(*source)
+	s.r, s.next, s.end, s.err = r, 0, 0, nil
+	return &decoder{xml: xml.NewDecoder(s), source: s}
 }
 
 // release gives back what d was lent. d is of no use then.
 func (d *decoder) release() {
-	d.source.r.Reset(nil)
-	buffers.Put(d.source.r)
-	d.source.r = nil
+	d.source.r, d.source.err = nil, nil
+	sources.Put(d.source)
+	d.source, d.xml = nil, nil
 }
 
 // token returns the next token, valid until the one after: an element's beginning or end, text, or a comment.
@@ -85,6 +106,12 @@ func (d *decoder) token() (xml.Token, error) {
 	first := !d.begun
 	d.begun = true
 	switch t := token.(type) {
+	case xml.CharData:
+		if first { // UTF-8 may begin with a byte order mark, which is no text
+			t = bytes.TrimPrefix(t, []byte("\ufeff"))
+			d.begun = len(t) > 0
+			return t, nil
+		}
 	case xml.StartElement:
 		d.depth++
 		d.elements++
