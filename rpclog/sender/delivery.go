@@ -94,15 +94,23 @@ func (p *pump) finished() bool {
 	return p.closing && !p.sending && (p.tried || p.queue.empty())
 }
 
-// end leaves to the spool what could not be sent.
+// end leaves to the spool what could not be sent. Where that takes no more, it leaves word of how many were lost: with the
+// number of the last of them, for the service may have stored them although it did not say so.
 func (p *pump) end() {
 	p.flush()
 	p.queue.spill()
-	for _, b := range p.queue.memory {
-		p.lose(b.lines, b.lines+b.lost)
+	for i, b := range p.queue.memory {
+		p.total.Lost += b.lines
+		p.tell.lost(b.lines)
+		p.queue.memory[i] = b.withoutEntries(p.now)
 	}
-	p.queue.memory = nil
-	p.untold = p.gap
+	if p.fillGap(); p.open.count > 0 {
+		p.queue.memory = append(p.queue.memory, p.open)
+	}
+	p.queue.spill()
+	for _, b := range p.queue.memory {
+		p.untold += b.lost
+	}
 	p.publish()
 	p.tell.end(p.untold, p.total.Spooled)
 	if p.queue.spool != nil {

@@ -34,6 +34,7 @@ type ring struct {
 	waiting atomic.Int64 // bytes, rounded down to granules
 	_       [56]byte
 	idle    atomic.Bool   // the reader wants to be woken by the next line
+	full    atomic.Bool   // a line found no room; nor will others, until the reader comes
 	signal  chan struct{} // wakes the reader; holds one
 	_       [48]byte
 	shards  [shards]shard
@@ -66,38 +67,55 @@ func (r *ring) put(level zerolog.Level, line []byte) {
 	// A goroutine's own shard, as long as its stack does not move: the shard's lines are in this processor's cache.
 	var here byte
 	home := uint(uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9E3779B97F4A7C15 >> (64 - 3))
+	if !r.full.Load() && r.putAt(home, level, line) {
+		return
+	}
+	s := &r.shards[home]
+	s.mu.Lock()
+	// As long as this shard has no room the reader has not come since any other was found to have none.
+	if !s.fits(line) {
+		r.full.Store(true)
+	} else if !r.full.Load() {
+		r.add(s, level, line)
+		return
+	}
+	if ticket := r.tickets.Add(1); s.lost == 0 {
+		s.lostAt = ticket
+	}
+	s.lost++
+	s.mu.Unlock()
+}
+
+// putAt takes a line if there is room in any shard.
+func (r *ring) putAt(home uint, level zerolog.Level, line []byte) bool {
 	busy := false
 	for i := range uint(shards) {
 		s := &r.shards[(home+i)%shards]
 		if !s.mu.TryLock() {
 			busy = true
 		} else if r.add(s, level, line) {
-			return
+			return true
 		}
 	}
 	for i := uint(0); busy && i < shards; i++ {
 		s := &r.shards[(home+i)%shards]
 		s.mu.Lock()
 		if r.add(s, level, line) {
-			return
+			return true
 		}
 	}
-	s := &r.shards[home]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ticket := r.tickets.Add(1); s.lost == 0 {
-		s.lostAt = ticket
-	}
-	s.lost++
+	return false
 }
+
+func (s *shard) fits(line []byte) bool { return s.used+lineHead+len(line) <= len(s.buf) }
 
 // add puts a line into a shard whose lock is held, if there is room, and releases the lock.
 func (r *ring) add(s *shard, level zerolog.Level, line []byte) bool {
-	end := s.used + lineHead + len(line)
-	if end > len(s.buf) {
+	if !s.fits(line) {
 		s.mu.Unlock()
 		return false
 	}
+	end := s.used + lineHead + len(line)
 	b := s.buf[s.used:end]
 	binary.LittleEndian.PutUint64(b, r.tickets.Add(1))
 	binary.LittleEndian.PutUint32(b[8:], uint32(len(line))<<8|uint32(uint8(level)))
@@ -136,6 +154,7 @@ func (r *ring) take(last bool, line func(zerolog.Level, []byte), lost func(uint6
 	}
 	drawn := r.tickets.Load()
 	r.waiting.Store(0)
+	r.full.Store(last)
 	for i := range r.shards {
 		s := &r.shards[i]
 		taken[i] = stretch{s.buf[:s.used], s.lost, s.lostAt}

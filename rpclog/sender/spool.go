@@ -16,6 +16,7 @@ import (
 const (
 	segmentSize   = 1 << 20 // bytes after which a file of the spool is followed by another
 	segmentSuffix = ".spool"
+	lossRoom      = 64 << 10 // bytes
 )
 
 // errFull says that the spool has reached its limit.
@@ -142,14 +143,17 @@ func (s *spool) counts() (own, earlier tally) {
 	return own, earlier
 }
 
-// append puts a batch of this process at the end. On an error, errFull or one of the disk, the spool is as it was. A
-// batch that only says how many entries were lost is taken beyond the limit.
+// append puts a batch of this process at the end. On an error, errFull or one of the disk, the spool is as it was. For
+// batches that only say how many entries were lost there is some room beyond the limit.
 func (s *spool) append(b *batch) error {
-	total := b.size()
+	total, limit := b.size(), s.limit
 	for _, g := range s.segments {
 		total += g.size
 	}
-	if total > s.limit && b.lines > 0 {
+	if b.lines == 0 {
+		limit += lossRoom
+	}
+	if total > limit {
 		return errFull
 	}
 	g, err := s.tail()

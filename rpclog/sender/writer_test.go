@@ -1,0 +1,406 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/rpclog"
+)
+
+var testKey = &rpclog.Key{4, 5, 6}
+
+func TestWriterDelivers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		var c console
+		w := mustStart(t, f.config(t.TempDir(), &c))
+		logger := zerolog.New(w).With().Timestamp().Logger()
+		logger.Warn().Str(rpclog.KeyUser, "ada").Int("n", 3).Msg("first")
+		time.Sleep(2 * flushEvery)
+		got := f.received(w)
+		if len(got) != 1 || got[0].Message != "first" || got[0].User != "ada" || got[0].Level != rpclog.Warn || len(got[0].Fields) != 1 {
+			t.Errorf("stored %+v", got)
+		}
+		wantCounts(t, w, Counts{Sent: 1, Stored: 1})
+		time.Sleep(time.Hour)
+		logger.Info().Msg("after a while")
+		time.Sleep(2 * flushEvery)
+		wantCounts(t, w, Counts{Sent: 2, Stored: 2})
+		logger.Info().Msg("at the end")
+		must(t, closeNow(w))
+		logger.Info().Msg("too late")
+		wantCounts(t, w, Counts{Sent: 4, Stored: 3, Lost: 1})
+		if !f.verified || f.dials > 2 || c.text.Len() > 0 {
+			t.Errorf("verified: %v, %d connections, console: %s", f.verified, f.dials, c.text.String())
+		}
+	})
+}
+
+func TestWriterSendsInBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		var c console
+		w := mustStart(t, f.config(t.TempDir(), &c))
+		const lines = 30_000
+		for i := 0; i < lines; i += 1000 {
+			log(w, i, i+1000)
+			time.Sleep(time.Millisecond)
+		}
+		must(t, closeNow(w))
+		lost := checkNumbers(t, f.received(w), lines)
+		wantCounts(t, w, Counts{Sent: lines, Stored: uint64(lines - lost), Lost: uint64(lost)})
+		if n := len(f.order); n > lines/500 {
+			t.Errorf("%d batches for %d lines", n, lines)
+		}
+	})
+}
+
+// What the ring has no room for is counted, and told in its place.
+func TestWriterOverflows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		var c console
+		w := mustStart(t, f.config(t.TempDir(), &c))
+		const lines = 200_000
+		log(w, 0, lines) // faster than they are read
+		must(t, closeNow(w))
+		lost := checkNumbers(t, f.received(w), lines)
+		wantCounts(t, w, Counts{Sent: lines, Stored: uint64(lines - lost), Lost: uint64(lost)})
+		if (lost > 0) != (c.told("being lost") == 1) || (lost > 0) != (c.told("were lost") == 1) {
+			t.Errorf("%d lost; console: %s", lost, c.text.String())
+		}
+	})
+}
+
+func TestServiceAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		f.down = true
+		var c console
+		w := mustStart(t, f.config(t.TempDir(), &c))
+		n := 0
+		for range 300 {
+			log(w, n, n+5)
+			n += 5
+			time.Sleep(flushEvery)
+		}
+		time.Sleep(flushEvery)
+		wantCounts(t, w, Counts{Sent: 1500, Spooled: 1500})
+		if f.dials < 5 || f.dials > 30 || c.told("does not take entries") != 1 {
+			t.Errorf("%d calls in a minute; console: %s", f.dials, c.text.String())
+		}
+		f.set(func() { f.down = false })
+		time.Sleep(2 * lastPause)
+		log(w, n, n+1)
+		time.Sleep(2 * flushEvery)
+		checkNumbers(t, f.received(w), n+1)
+		wantCounts(t, w, Counts{Sent: 1501, Stored: 1501})
+		if c.told("takes entries again") != 1 || f.again > 0 {
+			t.Errorf("%d entries came twice; console: %s", f.again, c.text.String())
+		}
+		must(t, closeNow(w))
+	})
+}
+
+// A service that hangs with a batch may store it much later, when the batch has been sent again.
+func TestServiceHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		stuck := make(chan struct{})
+		f.answer = func(_ *rpclog.Batch, honest func() rpclog.Result) ([]byte, error) {
+			<-stuck
+			return rpclog.AppendResult(nil, honest()), nil
+		}
+		var c console
+		w := mustStart(t, f.config(t.TempDir(), &c))
+		n := 0
+		for range 100 {
+			log(w, n, n+10)
+			n += 10
+			time.Sleep(flushEvery)
+		}
+		if got := w.Counts(); got.Stored != 0 || got.Lost != 0 || got.Spooled < 900 {
+			t.Errorf("counts while it hangs: %+v", got)
+		}
+		f.set(func() { f.answer = nil })
+		time.Sleep(2 * (callTimeout + lastPause))
+		checkNumbers(t, f.received(w), n)
+		close(stuck)
+		synctest.Wait()
+		checkNumbers(t, f.received(w), n)
+		wantCounts(t, w, Counts{Sent: 1000, Stored: 1000})
+		must(t, closeNow(w))
+	})
+}
+
+// A process that ends leaves to the next what it could not send; that goes first, as the earlier process's.
+func TestSpoolIsSentByTheNextProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		f.down = true
+		var c console
+		dir := filepath.Join(t.TempDir(), "spool")
+		first := mustStart(t, f.config(dir, &c))
+		log(first, 0, 100)
+		time.Sleep(time.Second)
+		log(first, 100, 150)
+		start := time.Now()
+		must(t, closeNow(first))
+		if took := time.Since(start); took > 500*time.Millisecond {
+			t.Errorf("closing took %v although there is nobody to send to", took)
+		}
+		wantCounts(t, first, Counts{Sent: 150, Spooled: 150})
+
+		second := mustStart(t, f.config(dir, &c))
+		wantCounts(t, second, Counts{Earlier: 150})
+		log(second, 0, 10)
+		time.Sleep(time.Second)
+		wantCounts(t, second, Counts{Sent: 10, Spooled: 10, Earlier: 150})
+		f.set(func() { f.down = false })
+		time.Sleep(2 * lastPause)
+		checkNumbers(t, f.received(first), 150)
+		checkNumbers(t, f.received(second), 10)
+		if f.order[0] != first.pump.sender || f.order[len(f.order)-1] != second.pump.sender || first.pump.sender == second.pump.sender {
+			t.Errorf("order %v", f.order)
+		}
+		wantCounts(t, second, Counts{Sent: 10, Stored: 10})
+		must(t, closeNow(second))
+	})
+}
+
+// With a full spool lines are lost, and told of where they were, however often that happens.
+func TestSpoolOverflows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		var c console
+		config := f.config(t.TempDir(), &c)
+		config.SpoolLimit = 20_000
+		w := mustStart(t, config)
+		n := 0
+		for round := range 3 {
+			f.hangUp()
+			for range 200 {
+				log(w, n, n+2)
+				n += 2
+				time.Sleep(flushEvery)
+			}
+			if c.told("cannot be kept on disk") != round+1 {
+				t.Errorf("console: %s", c.text.String())
+			}
+			f.set(func() { f.down = false })
+			time.Sleep(2 * lastPause)
+		}
+		must(t, closeNow(w))
+		lost := checkNumbers(t, f.received(w), n)
+		wantCounts(t, w, Counts{Sent: uint64(n), Stored: uint64(n - lost), Lost: uint64(lost)})
+		if lost < n/3 || lost > n-100 {
+			t.Errorf("%d of %d lost", lost, n)
+		}
+	})
+}
+
+// That lines were lost is told although the process ends with the spool full.
+func TestLossSurvivesTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		f.down = true
+		var c console
+		config := f.config(t.TempDir(), &c)
+		config.SpoolLimit = 20_000
+		w := mustStart(t, config)
+		for i := range 300 {
+			log(w, i, i+1)
+			time.Sleep(flushEvery)
+		}
+		must(t, closeNow(w))
+		f.down = false
+		next := mustStart(t, config)
+		time.Sleep(time.Second)
+		must(t, closeNow(next))
+		lost := checkNumbers(t, f.received(w), 300)
+		if c := w.Counts(); c.Sent != 300 || int(c.Lost) != lost || int(c.Spooled) != 300-lost || lost == 0 {
+			t.Errorf("%d lost; counts %+v", lost, c)
+		}
+	})
+}
+
+func TestSpoolOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		var c, d console
+		dir := t.TempDir()
+		w, other := mustStart(t, f.config(dir, &c)), mustStart(t, f.config(dir, &d))
+		if c.told("memory only") != 0 || d.told("memory only") != 1 {
+			t.Errorf("console: %s", d.text.String())
+		}
+		log(other, 0, 7)
+		time.Sleep(time.Second)
+		wantCounts(t, other, Counts{Sent: 7, Stored: 7})
+		f.hangUp()
+		n := 7
+		for range 100 {
+			log(other, n, n+1)
+			n++
+			time.Sleep(flushEvery)
+		}
+		f.set(func() { f.down = false })
+		time.Sleep(2 * lastPause)
+		must(t, closeNow(other))
+		must(t, closeNow(w))
+		lost := checkNumbers(t, f.received(other), n)
+		wantCounts(t, other, Counts{Sent: uint64(n), Stored: uint64(n - lost), Lost: uint64(lost)})
+		if lost == 0 {
+			t.Error("memory is bounded, but nothing was lost")
+		}
+	})
+}
+
+func TestCloseWithNobodyThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		f.down = true
+		var c console
+		w := mustStart(t, f.config("", &c))
+		log(w, 0, 9)
+		start := time.Now()
+		err := closeNow(w)
+		if err == nil || !strings.Contains(err.Error(), "9 entries") || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		wantCounts(t, w, Counts{Sent: 9, Lost: 9})
+		if err := w.Close(t.Context()); err == nil {
+			t.Error("closed again, it says nothing of what was lost")
+		}
+	})
+}
+
+func TestCloseWithAServiceThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		stuck := make(chan struct{})
+		defer close(stuck)
+		f.answer = func(*rpclog.Batch, func() rpclog.Result) ([]byte, error) {
+			<-stuck
+			return nil, errors.New("too late")
+		}
+		var c console
+		w := mustStart(t, f.config(t.TempDir(), &c))
+		log(w, 0, 9)
+		time.Sleep(time.Second)
+		start := time.Now()
+		must(t, closeNow(w))
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("closing took %v", took)
+		}
+		wantCounts(t, w, Counts{Sent: 9, Spooled: 9})
+	})
+}
+
+// The disk takes nothing any more: what does not find room in memory is lost and counted.
+func TestSpoolThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		f.down = true
+		var c console
+		dir := t.TempDir()
+		w := mustStart(t, f.config(dir, &c))
+		log(w, 0, 10)
+		time.Sleep(time.Second)
+		files, err := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix))
+		if err != nil || len(files) != 1 {
+			t.Fatal(files, err)
+		}
+		readOnly, err := os.Open(files[0])
+		must(t, err)
+		synctest.Wait()
+		writable := w.pump.queue.spool.segments[0].file // the pump is asleep
+		w.pump.queue.spool.segments[0].file = readOnly
+		n := 10
+		for range 100 {
+			log(w, n, n+1)
+			n++
+			time.Sleep(flushEvery)
+		}
+		if c.told("cannot be kept on disk") != 1 {
+			t.Errorf("console: %s", c.text.String())
+		}
+		synctest.Wait()
+		w.pump.queue.spool.segments[0].file = writable
+		must(t, readOnly.Close())
+		for range 5 {
+			log(w, n, n+1)
+			n++
+			time.Sleep(flushEvery)
+		}
+		f.set(func() { f.down = false })
+		time.Sleep(2 * lastPause)
+		must(t, closeNow(w))
+		lost := checkNumbers(t, f.received(w), n)
+		wantCounts(t, w, Counts{Sent: uint64(n), Stored: uint64(n - lost), Lost: uint64(lost)})
+		if lost < 90 || c.told("kept on disk again") != 1 {
+			t.Errorf("%d lost; console: %s", lost, c.text.String())
+		}
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for address, code := range map[string]shoal.Code{
+		"192.0.2.1:7404": shoal.Denied, "log.example:7404": shoal.Denied,
+		"127.0.0.1": shoal.BadRequest, ":7404": shoal.BadRequest, "": shoal.BadRequest, "localhost:": shoal.BadRequest,
+	} {
+		if _, err := Open(Config{Service: address}); !errors.Is(err, code) {
+			t.Errorf("%q: %v, want %v", address, err, code)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	if _, err := Open(Config{Service: "[::1]:7404", Spool: filepath.Join(file, "spool")}); err == nil {
+		t.Error("opened with a spool in a file")
+	}
+}
+
+// Beyond loopback it is TLS with the key of the service, or nothing.
+func TestTLSBeyondLoopback(t *testing.T) {
+	for _, own := range []*rpclog.Key{testKey, {7}} {
+		f := startFake(t, testKey)
+		var c console
+		config := f.config("", &c)
+		config.Service, config.Key = "192.0.2.1:7404", own
+		w := mustStart(t, config)
+		log(w, 0, 3)
+		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		err := w.Close(ctx)
+		cancel()
+		if trusted := own == testKey; (err == nil) != trusted || f.secure != trusted || len(f.received(w)) > 0 != trusted {
+			t.Errorf("the right key: %v; %v, over TLS: %v, console: %s", trusted, err, f.secure, c.text.String())
+		}
+	}
+}
+
+func TestAnotherKeyIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := startFake(t, testKey)
+		var c console
+		config := f.config(t.TempDir(), &c)
+		config.Key = &rpclog.Key{7}
+		w := mustStart(t, config)
+		for i := range 5 {
+			log(w, i, i+1)
+			time.Sleep(time.Second)
+		}
+		must(t, closeNow(w))
+		wantCounts(t, w, Counts{Sent: 5, Stored: 5})
+		if c.told("unverified") != 1 {
+			t.Errorf("console: %s", c.text.String())
+		}
+	})
+}
