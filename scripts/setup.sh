@@ -53,7 +53,7 @@ has_zeep() {
 }
 
 has_rpcbind() {
-    [[ -x $tools/sbin/rpcbind ]] || PATH=$PATH:/usr/sbin:/sbin command -v rpcbind rpcinfo >/dev/null
+    [[ -x $tools/sbin/rpcbind ]] || PATH=$PATH:/usr/sbin:/sbin command -v rpcbind >/dev/null
 }
 
 has_nginx() {

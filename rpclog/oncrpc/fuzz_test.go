@@ -89,7 +89,7 @@ func FuzzCall(f *testing.F) {
 		call := Call{Remote: &net.TCPAddr{}}
 		if parseCall(b, &call) == nil && call.Credential.Flavor == AuthNone {
 			head, err := appendCall(nil, call.XID, rpc.Header{Prog: call.Program, Vers: call.Version, Proc: call.Procedure})
-			if err != nil || !bytes.HasPrefix(b, head[:len(head)-8]) || !bytes.HasSuffix(b, call.Args) {
+			if err != nil || !bytes.HasPrefix(b, head[:len(head)-12]) || !bytes.HasSuffix(b, call.Args) {
 				t.Errorf("%x was read as %+v, which is %x", b, call, head)
 			}
 		}

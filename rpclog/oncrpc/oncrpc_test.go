@@ -133,6 +133,24 @@ func TestManyInFlight(t *testing.T) {
 	})
 }
 
+// Large records take turns with the same memory, and never at the same time.
+func TestLargeRecords(t *testing.T) {
+	tcp, _ := serve(t, testServer())
+	var clients sync.WaitGroup
+	for i := range 4 {
+		c := dial(t, Target{Network: "tcp", Address: tcp})
+		clients.Go(func() {
+			for size := 100_000; size <= 800_000; size *= 2 {
+				want := bytes.Repeat([]byte{byte(i), byte(size >> 8)}, size/2)
+				if got, err := c.Call(t.Context(), procEcho, want); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%d bytes came back as %d others, %v", size, len(got), err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
 func TestCredential(t *testing.T) {
 	sys := &AuthSys{Stamp: 1, Machine: "corvo", UID: 1000, GID: 100, GIDs: []uint32{4, 20}}
 	both(t, Target{Sys: sys}, func(t *testing.T, c *Client) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -29,6 +30,7 @@ type recordReader struct {
 	limit int           // bytes of a record over all fragments
 	idle  time.Duration // how long a record may take to begin; 0 for ever
 	whole time.Duration // how long it may take from there to its end; 0 for ever
+	large *sync.Pool    // of *[]byte, where buffers of over keepBuffer bytes may be; nil for none
 }
 
 func newRecordReader(src *source, limit int) *recordReader {
@@ -80,11 +82,16 @@ func (r *recordReader) header() (uint32, error) {
 	return head, err
 }
 
-// fill appends n bytes of the stream to buf, which becomes at most four times as large as what has arrived.
+// fill appends n bytes of the stream to buf. Where that has to grow, it becomes at most four times as large as what has
+// arrived, and at least twice as large as it was: otherwise many small fragments would have it copied many times.
 func (r *recordReader) fill(buf []byte, n int) ([]byte, error) {
 	for n > 0 {
 		if len(buf) == cap(buf) {
-			buf = append(make([]byte, 0, min(len(buf)+n, max(firstBuffer, 4*len(buf)))), buf...)
+			size := min(len(buf)+n, max(firstBuffer, 4*len(buf)))
+			if size < 2*len(buf) {
+				size = min(4*len(buf), r.limit)
+			}
+			buf = append(r.buffer(size), buf...)
 		}
 		part := buf[len(buf):min(cap(buf), len(buf)+n)]
 		if _, err := io.ReadFull(r.r, part); err == io.EOF {
@@ -96,6 +103,16 @@ func (r *recordReader) fill(buf []byte, n int) ([]byte, error) {
 		n -= len(part)
 	}
 	return buf, nil
+}
+
+// buffer returns an empty buffer for at least size bytes.
+func (r *recordReader) buffer(size int) []byte {
+	if size > keepBuffer && r.large != nil {
+		if b, ok := r.large.Get().(*[]byte); ok && cap(*b) >= size {
+			return (*b)[:0]
+		}
+	}
+	return make([]byte, 0, size)
 }
 
 // source is the connection as a recordReader reads it: it tells when there is nothing to do but to wait for the network,

@@ -50,7 +50,6 @@ type Server struct {
 // none.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	conns := newConnSet(s.MaxConnections)
 	var running sync.WaitGroup
 	defer running.Wait()

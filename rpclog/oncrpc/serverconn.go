@@ -18,6 +18,10 @@ const (
 	flushAt    = 64 << 10
 )
 
+// largeRecords are *[]byte of over keepBuffer bytes that connections have used for a record: who sends much goes on with
+// what is warm.
+var largeRecords sync.Pool
+
 // serverConn is a connection as the server sees it. All but raw and what connSet has is its goroutine's.
 type serverConn struct {
 	server *Server
@@ -36,7 +40,7 @@ type serverConn struct {
 func (s *Server) newConn(nc net.Conn) *serverConn {
 	c := &serverConn{server: s, raw: nc, nc: nc, last: time.Now()}
 	c.in = newRecordReader(&source{conn: nc}, s.maxRecord())
-	c.in.idle, c.in.whole = idleTime, recordTime
+	c.in.idle, c.in.whole, c.in.large = idleTime, recordTime, &largeRecords
 	c.call.Remote = nc.RemoteAddr()
 	return c
 }
@@ -71,6 +75,11 @@ func (c *serverConn) serve(ctx context.Context) error {
 		if err != nil {
 			c.out = c.out[:start]
 			return errors.Join(err, c.flush(ctx))
+		}
+		if cap(c.record) > keepBuffer { // who is silent keeps nothing large
+			record := c.record
+			c.record = nil
+			largeRecords.Put(&record)
 		}
 		if err = closeRecord(c.out, start, 0); err != nil {
 			return err
@@ -114,9 +123,6 @@ func (c *serverConn) flush(ctx context.Context) error {
 	if c.out = c.out[:0]; cap(c.out) > keepBuffer {
 		c.out = nil
 	}
-	if cap(c.record) > keepBuffer {
-		c.record = nil
-	}
 	if err != nil {
 		return fmt.Errorf("writing replies: %w", err)
 	}
@@ -136,7 +142,7 @@ func (c *serverConn) startTLS(ctx context.Context) error {
 	src := *c.in.src
 	src.conn = conn
 	in := newRecordReader(&src, c.in.limit)
-	in.idle, in.whole = c.in.idle, c.in.whole
+	in.idle, in.whole, in.large = c.in.idle, c.in.whole, c.in.large
 	c.in = in
 	c.call.Secure = true
 	return nil

@@ -30,6 +30,7 @@ var vectors = []vector{
 	{"NULL", callOf + null + none + none, ok + "00000000"},
 	{"NULL with arguments", callOf + null + none + none + "01020304", ok + "00000000"},
 	{"echo", callOf + echo + none + none + "01020304", ok + "00000000 01020304"},
+	{"AUTH_NONE with a body", callOf + echo + "00000000 00000003 01020300" + none + "01020304", ok + "00000000 01020304"},
 	{"version 3", "0000002a 00000000 00000002 20000099 00000003 00000000" + none + none, ok + "00000000"},
 	{"AUTH_SYS", callOf + echo +
 		"00000001 0000001c 00000001 00000003 61626300 000003e8 00000064 00000001 00000004" + none, ok + "00000000"},
