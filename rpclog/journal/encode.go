@@ -24,12 +24,12 @@ type request struct {
 	err      error
 }
 
-var requests = sync.Pool{New: func() any { return &request{answered: make(chan struct{}, 1)} }}
+var requests = sync.Pool{New: func() any { return new(request) }}
 
 // newRequest encodes a batch: one line an entry.
 func newRequest(b *rpclog.Batch, from Origin) *request {
 	r := requests.Get().(*request)
-	r.batch = b
+	r.batch, r.answered = b, make(chan struct{}, 1)
 	r.prefix = append(r.prefix[:0], `,"device":"`...)
 	r.prefix = append(r.prefix, b.Sender.Device.String()...)
 	r.prefix = append(r.prefix, `","process":`...)

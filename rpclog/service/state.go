@@ -21,9 +21,12 @@ type state struct {
 // openState makes what is missing. The error has code Busy where a service has the folder already, and Denied where this
 // user may not use it.
 func openState(dir string) (*state, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the state folder: %w", err)
+	}
 	s := &state{dir: dir, logs: filepath.Join(dir, "log")}
-	err := os.MkdirAll(s.logs, 0o700)
-	if err == nil {
+	if err = os.MkdirAll(s.logs, 0o700); err == nil {
 		s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	}
 	switch {
