@@ -1,43 +1,10 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
-
-func TestMedian(t *testing.T) {
-	for _, c := range []struct {
-		list []int
-		want int
-	}{{[]int{7}, 7}, {[]int{9, 1}, 1}, {[]int{5, 1, 9}, 5}, {[]int{4, 3, 2, 1}, 2}} {
-		if got := median(c.list); got != c.want {
-			t.Errorf("median(%v) = %d, want %d", c.list, got, c.want)
-		}
-	}
-}
-
-func TestVerdictsAtTheirBars(t *testing.T) {
-	for _, c := range []struct {
-		verdict
-		ok bool
-	}{
-		{verdict{measured: 2, bar: 2, atLeast: true}, true},
-		{verdict{measured: 1.99, bar: 2, atLeast: true}, false},
-		{verdict{measured: 64, bar: 64}, true},
-		{verdict{measured: 64.1, bar: 64}, false},
-	} {
-		word := strings.Fields(c.String())[0]
-		if c.verdict.ok() != c.ok || (word == "ok") != c.ok {
-			t.Errorf("%q, want ok: %v", c.String(), c.ok)
-		}
-		if err := report([]verdict{{}, c.verdict}); (err == nil) != c.ok || (err != nil && !errors.Is(err, errShort)) {
-			t.Errorf("report with %q: %v", c.String(), err)
-		}
-	}
-}
 
 func TestChange(t *testing.T) {
 	if up, down := change(100*mib, 110*mib), change(100*mib, 90*mib); up < 9.99 || up > 10.01 || down < 9.99 || down > 10.01 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shoal/tests/bench/proc"
+	"shoal/tests/bench/report"
 )
 
 const (
@@ -28,7 +29,7 @@ type contender struct {
 
 // loopback measures 1 GiB from four warm sources on this machine to disk: shoal in plaintext and with TLS against
 // aria2 from four nginx, which serve the very files that the peers serve.
-func loopback(ctx context.Context, b *bench) (_ []verdict, err error) {
+func loopback(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 	const name = "loopback.bin"
 	folders, err := b.folders("loopback")
 	if err != nil {
@@ -128,19 +129,19 @@ func (c *contender) turn(ctx context.Context, target string, counts bool) error 
 	return nil
 }
 
-func loopbackReport(contenders []*contender) ([]verdict, error) {
+func loopbackReport(contenders []*contender) ([]report.Verdict, error) {
 	rows := []string{"\tseconds\tMiB/s\tspeed\tCPU s\tpeak MiB: fetcher\ta daemon"}
-	rival := median(contenders[0].wall)
+	rival := report.Median(contenders[0].wall)
 	speed := make([]float64, len(contenders))
 	for i, c := range contenders {
-		wall := median(c.wall)
+		wall := report.Median(c.wall)
 		speed[i] = rival.Seconds() / wall.Seconds()
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%.0f\t%.2f×\t%s\t%s\t%s", c.name, seconds(wall),
-			loopbackSize/mib/wall.Seconds(), speed[i], seconds(median(c.cpu)), mibs(c.fetcherPeak), mibs(c.peerPeak)))
+			loopbackSize/mib/wall.Seconds(), speed[i], seconds(report.Median(c.cpu)), mibs(c.fetcherPeak), mibs(c.peerPeak)))
 	}
 	title := fmt.Sprintf("\n1 GiB from four sources on this machine to disk, medians of %d", loopbackTurns)
-	return []verdict{
-		{name: "loopback-plain", measured: speed[1], bar: 2.0, atLeast: true, unit: "×"},
-		{name: "loopback-tls", measured: speed[2], bar: 1.2, atLeast: true, unit: "×"},
-	}, table(title, rows)
+	return []report.Verdict{
+		{Name: "loopback-plain", Measured: speed[1], Bar: 2.0, AtLeast: true, Unit: "×"},
+		{Name: "loopback-tls", Measured: speed[2], Bar: 1.2, AtLeast: true, Unit: "×"},
+	}, report.Table(title, rows)
 }

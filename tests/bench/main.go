@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"shoal/tests/bench/report"
 )
 
 // limit bounds the whole run.
@@ -25,7 +27,7 @@ const limit = 30 * time.Minute
 // A figure is one thing measured: it prints its tables to standard output and returns its verdicts.
 type figure struct {
 	name    string
-	measure func(context.Context, *bench) ([]verdict, error)
+	measure func(context.Context, *bench) ([]report.Verdict, error)
 }
 
 var figures = []figure{
@@ -44,7 +46,7 @@ func main() {
 	err := run()
 	switch {
 	case err == nil:
-	case errors.Is(err, errShort):
+	case errors.Is(err, report.ErrShort):
 		os.Exit(1)
 	default:
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -82,7 +84,7 @@ func run() (err error) {
 }
 
 func measure(ctx context.Context, chosen []figure, b *bench) error {
-	var verdicts []verdict
+	var verdicts []report.Verdict
 	for _, f := range chosen {
 		fmt.Fprintf(os.Stderr, "bench: measuring %s\n", f.name)
 		got, err := f.measure(ctx, b)
@@ -91,7 +93,7 @@ func measure(ctx context.Context, chosen []figure, b *bench) error {
 		}
 		verdicts = append(verdicts, got...)
 	}
-	return report(verdicts)
+	return report.Print(verdicts)
 }
 
 func choose(only string) ([]figure, error) {

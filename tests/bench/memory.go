@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"shoal/tests/bench/report"
 )
 
 // peaks are the bytes resident at most of each kind of process while one file is published and fetched.
@@ -14,7 +16,7 @@ type peaks struct{ peer, publish, get int64 }
 
 // memory measures the peak memory of peers and commands for a small and a large file. The large one is sparse where
 // it is published, and written in full where it is fetched.
-func memory(ctx context.Context, b *bench) ([]verdict, error) {
+func memory(ctx context.Context, b *bench) ([]report.Verdict, error) {
 	sizes := []struct {
 		label string
 		bytes int64
@@ -42,10 +44,10 @@ func memory(ctx context.Context, b *bench) ([]verdict, error) {
 		less, more := bySize[0], bySize[1]
 		worst = max(worst, change(less.peer, more.peer), change(less.publish, more.publish), change(less.get, more.get))
 	}
-	return []verdict{
-		{name: "memory", measured: float64(largest) / mib, bar: 64, unit: " MiB"},
-		{name: "memory-growth", measured: worst, bar: 10, unit: " %"},
-	}, table("\nPeak memory in MiB, four sources", rows)
+	return []report.Verdict{
+		{Name: "memory", Measured: float64(largest) / mib, Bar: 64, Unit: " MiB"},
+		{Name: "memory-growth", Measured: worst, Bar: 10, Unit: " %"},
+	}, report.Table("\nPeak memory in MiB, four sources", rows)
 }
 
 // change returns by how many percent b differs from a. A process that was over before it could be measured, or was seen

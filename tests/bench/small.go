@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"shoal/tests/bench/report"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 )
 
 // small measures how long it takes to fetch 1 MiB from four running peers, from the command to its exit.
-func small(ctx context.Context, b *bench) (_ []verdict, err error) {
+func small(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 	const name = "small.bin"
 	folders, err := b.folders("small")
 	if err != nil {
@@ -39,14 +41,14 @@ func small(ctx context.Context, b *bench) (_ []verdict, err error) {
 	if err != nil {
 		return nil, err
 	}
-	wall := median(walls)
+	wall := report.Median(walls)
 	rows := []string{
 		"\tmedian\tfastest\tslowest", fmt.Sprintf("shoal (TLS 1.3)\t%s\t%s\t%s", seconds(wall),
 			seconds(slices.Min(walls)), seconds(slices.Max(walls))),
 	}
 	title := fmt.Sprintf("\nSeconds to fetch 1 MiB from running peers, %d times", smallTurns)
-	return []verdict{{name: "small", measured: float64(wall) / float64(time.Millisecond), bar: 150, unit: " ms"}},
-		table(title, rows)
+	return []report.Verdict{{Name: "small", Measured: float64(wall) / float64(time.Millisecond), Bar: 150, Unit: " ms"}},
+		report.Table(title, rows)
 }
 
 // smallGets fetches the file again and again and returns how long each turn took.

@@ -147,3 +147,7 @@ func together(daemons []*proc.Daemon) (proc.Usage, error) {
 	}
 	return sum, nil
 }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+
+func mibs(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/mib) }
