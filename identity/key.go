@@ -88,6 +88,23 @@ func LoadKey(path string) (*Key, error) {
 }
 
 func readKey(path string) (*Key, error) {
+	buf, err := readSecret(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(buf)
+	if block == nil || block.Type != pemType {
+		return nil, shoal.Errorf(shoal.Corrupt, "%s is not a private key in PEM; restore it from a backup, or move it away to get a new identity", path)
+	}
+	key, err := parseKey(block.Bytes)
+	if err != nil {
+		return nil, shoal.Errorf(shoal.Corrupt, "%s does not hold an Ed25519 key; restore it from a backup, or move it away to get a new identity", path)
+	}
+	return key, nil
+}
+
+// readSecret reads the first 4 KiB of a file that nobody else may read.
+func readSecret(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a key: %w", err)
@@ -104,35 +121,46 @@ func readKey(path string) (*Key, error) {
 	if _, err := f.ReadAt(buf, 0); err != nil {
 		return nil, fmt.Errorf("reading the key %s: %w", path, err)
 	}
-	block, _ := pem.Decode(buf)
-	if block == nil || block.Type != pemType {
-		return nil, shoal.Errorf(shoal.Corrupt, "%s is not a private key in PEM; restore it from a backup, or move it away to get a new identity", path)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	return buf, nil
+}
+
+var errNoKey = errors.New("no Ed25519 key in PKCS #8")
+
+func parseKey(der []byte) (*Key, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	private, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, shoal.Errorf(shoal.Corrupt, "%s does not hold an Ed25519 key; restore it from a backup, or move it away to get a new identity", path)
+		return nil, errNoKey
 	}
 	return wrapKey(private), nil
 }
 
-// createKey writes a whole new key under another name and links it to path, so that path never holds half a key and the
-// first of several processes wins.
+// createKey makes a new key at path; the first of several processes wins.
 func createKey(path string) error {
 	der, err := x509.MarshalPKCS8PrivateKey(NewKey().private)
 	if err != nil {
 		return err
 	}
+	err = createFile(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// createFile writes a whole file, mode 0600, under another name and links it to path, so that path never holds half of
+// it. Where there is something already, the error is fs.ErrExist.
+func createFile(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(pem.Encode(f, &pem.Block{Type: pemType, Bytes: der}), f.Sync(), f.Close())
-	if err != nil {
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))

@@ -92,14 +92,11 @@ func (p Pins) Add(server string, realm shoal.RealmKey) error {
 	if server == "" || server[0] == '#' || strings.ContainsFunc(server, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return shoal.Errorf(shoal.BadRequest, "%q is not the HOST:PORT of a server", server)
 	}
-	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := p.lock()
 	if err != nil {
-		return fmt.Errorf("pinning a realm: %w", err)
+		return err
 	}
 	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil { // until f is closed
-		return fmt.Errorf("pinning a realm: locking %s: %w", p.path, err)
-	}
 	pins, err := p.read(f)
 	if err != nil {
 		return err
@@ -120,6 +117,83 @@ func (p Pins) Add(server string, realm shoal.RealmKey) error {
 		return fmt.Errorf("pinning a realm: %w", err)
 	}
 	return errors.Join(f.Sync(), syncFolder(filepath.Dir(p.path)))
+}
+
+// lock opens the file, which need not exist, and keeps all others from changing it until it is closed.
+func (p Pins) lock() (*os.File, error) {
+	for {
+		f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("pinning a realm: %w", err)
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil { // until f is closed
+			f.Close()
+			return nil, fmt.Errorf("pinning a realm: locking %s: %w", p.path, err)
+		}
+		held, err := f.Stat()
+		if err == nil {
+			var there os.FileInfo
+			if there, err = os.Stat(p.path); err == nil && os.SameFile(held, there) {
+				return f, nil
+			}
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("pinning a realm: %w", err)
+		}
+		// Another process replaced the file while this one waited for the lock.
+	}
+}
+
+// Follow pins the realm key to for server in place of from, which named it its successor, and syncs that to disk. The
+// file always has one of the two. Where another realm than either is pinned, that is an error with code Untrusted.
+func (p Pins) Follow(server string, from, to shoal.RealmKey) error {
+	f, err := p.lock()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	pins, err := p.read(f)
+	if err != nil {
+		return err
+	}
+	switch was, pinned := find(pins, server); {
+	case pinned && was == to:
+		return nil
+	case !pinned:
+		return shoal.Errorf(shoal.Untrusted, "no realm is pinned for the server at %s any more; pin it with --pin", server)
+	case was != from:
+		return p.Mismatch(server, was, to)
+	}
+	content, err := os.ReadFile(p.path)
+	if err != nil {
+		return fmt.Errorf("pinning a realm: %w", err)
+	}
+	lines := strings.SplitAfter(string(content), "\n")
+	for i, line := range lines {
+		if name, rest, _ := strings.Cut(strings.TrimSpace(line), " "); name == server {
+			lines[i] = strings.Replace(line, rest, " "+to.String(), 1)
+			break
+		}
+	}
+	return replaceFile(p.path, []byte(strings.Join(lines, "")))
+}
+
+// replaceFile writes a whole file, mode 0600, over the one at path.
+func replaceFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".replacing-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
 }
 
 // endsWithinLine reports whether the file's last line has no end, as editors may leave it.

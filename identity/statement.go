@@ -16,13 +16,18 @@ type Kind uint32
 const (
 	SaysServerKey  Kind = 1 // by a realm: this key serves it
 	SaysCandidates Kind = 2 // by a device: it accepts connections here
+	SaysTicketKey  Kind = 3 // by a realm: this key signs its tickets
+	SaysTicket     Kind = 4 // by a ticket key: what this device may do in this group
+	SaysSuccessor  Kind = 5 // by any key of a realm: this key takes its place
+	SaysRevoked    Kind = 6 // by a realm: nothing of this key counts any more
 )
 
 const (
 	statementContext = "shoal/1 statement"
 	maxStatementBody = 2048 // bytes
 	maxCandidates    = 16
-	issuedAhead      = time.Minute // how far in the future a statement may have been issued: clocks differ
+	issuedAhead      = time.Minute    // how far in the future a statement may have been issued: clocks differ
+	datedBack        = 24 * time.Hour // what a realm certifies: it is checked by clocks that nobody has set yet
 )
 
 // statement is the one format for everything signed that is carried by others (PROTOCOL.md section 5).
@@ -56,75 +61,63 @@ func issue(key *Key, says Kind, body []byte, now time.Time, lasts time.Duration)
 	return xdr.AppendFixed(s.appendSignedPart(nil), s.proof[:])
 }
 
-func parseStatement(b []byte) (*statement, error) {
-	d := xdr.NewDecoder(b)
+// decodeStatement reads the next statement; the error sticks to d.
+func decodeStatement(d *xdr.Decoder) *statement {
 	s := &statement{says: Kind(d.Uint32())}
 	copy(s.issuer[:], d.Fixed(len(s.issuer)))
 	s.issued, s.expires = d.Int64(), d.Int64()
 	s.body = d.Opaque(maxStatementBody)
 	copy(s.proof[:], d.Fixed(len(s.proof)))
+	return s
+}
+
+// size is the length of the statement's encoding in bytes.
+func (s *statement) size() int { return 4 + 32 + 8 + 8 + 4 + (len(s.body)+3)/4*4 + 64 }
+
+func parseStatement(b []byte) (*statement, error) {
+	d := xdr.NewDecoder(b)
+	s := decodeStatement(d)
 	if err := d.Finish(); err != nil {
-		return nil, shoal.Errorf(shoal.Untrusted, "a statement that cannot be read: %w", err)
+		return nil, shoal.Errorf(shoal.Untrusted, "a statement that cannot be read: %w: %w", RefusedForm, err)
 	}
 	return s, nil
 }
 
-// verifyStatement returns the body of a statement that is of kind says, by issuer, and holds at now (rule C1). Every
-// statement is accepted here or nowhere. The error has code Untrusted.
+// verifyStatement returns the body of a statement that is of kind says, by issuer, and holds at now (rule C1). The
+// error has code Untrusted.
 func verifyStatement(b []byte, says Kind, issuer [32]byte, now time.Time) ([]byte, error) {
 	s, err := parseStatement(b)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case s.says != says:
-		return nil, shoal.Errorf(shoal.Untrusted, "a statement of kind %d where one of kind %d belongs", s.says, says)
-	case s.issuer != issuer:
-		return nil, shoal.Errorf(shoal.Untrusted, "a statement by another key than it should be")
-	case !verify(s.issuer, s.signedPart(), s.proof):
-		return nil, shoal.Errorf(shoal.Untrusted, "a statement whose signature is wrong")
-	case now.UnixMilli() >= s.expires:
-		return nil, shoal.Errorf(shoal.Untrusted, "a statement that expired at %v", time.UnixMilli(s.expires).UTC())
-	case now.Add(issuedAhead).UnixMilli() < s.issued:
-		return nil, shoal.Errorf(shoal.Untrusted, "a statement from the future, %v", time.UnixMilli(s.issued).UTC())
 	}
-	return s.body, nil
-}
-
-// Expires is when a statement ends, which must have been verified before.
-func Expires(statement []byte) (time.Time, error) {
-	s, err := parseStatement(statement)
-	if err != nil {
-		return time.Time{}, err
+	if s.says != says {
+		return nil, shoal.Errorf(shoal.Untrusted, "a statement of kind %d where one of kind %d belongs: %w", s.says, says, RefusedChain)
 	}
-	return time.UnixMilli(s.expires), nil
+	return s.body, s.verify(issuer, now)
 }
 
-// CertifyServer is the realm's statement that server serves it until the given time from now. It is dated back by a
-// day, because a client checks it by its own clock.
-func CertifyServer(realm *Key, server [32]byte, now time.Time, lasts time.Duration) []byte {
-	const back = 24 * time.Hour
-	return issue(realm, SaysServerKey, server[:], now.Add(-back), lasts+back)
-}
-
-// VerifyServer checks that realm certified server. The error has code Untrusted.
-func VerifyServer(certificate []byte, realm shoal.RealmKey, server [32]byte, now time.Time) error {
-	body, err := verifyStatement(certificate, SaysServerKey, realm, now)
-	if err != nil {
+// verify checks all of rule C1 but the kind. The error has code Untrusted.
+func (s *statement) verify(issuer [32]byte, now time.Time) error {
+	if err := s.verifyOrigin(issuer, now); err != nil {
 		return err
 	}
-	if len(body) != len(server) || [32]byte(body) != server {
-		return shoal.Errorf(shoal.Untrusted, "the realm's certificate is for another server")
+	if now.UnixMilli() >= s.expires {
+		return shoal.Errorf(shoal.Untrusted, "a statement is refused: %w at %v", RefusedExpired, time.UnixMilli(s.expires).UTC())
 	}
 	return nil
 }
 
-// CertifyingRealm is the realm that a certificate claims to be by, unverified: for showing it at the first contact.
-func CertifyingRealm(certificate []byte) (shoal.RealmKey, error) {
-	s, err := parseStatement(certificate)
-	if err != nil {
-		return shoal.RealmKey{}, err
+// verifyOrigin checks that issuer made the statement before now. Every statement is accepted here or nowhere.
+func (s *statement) verifyOrigin(issuer [32]byte, now time.Time) error {
+	switch {
+	case s.issuer != issuer:
+		return shoal.Errorf(shoal.Untrusted, "a statement is by another key than it should be: %w", RefusedChain)
+	case !verify(s.issuer, s.signedPart(), s.proof):
+		return shoal.Errorf(shoal.Untrusted, "a statement is refused: %w", RefusedSignature)
+	case now.Add(issuedAhead).UnixMilli() < s.issued:
+		return shoal.Errorf(shoal.Untrusted, "a statement is refused: %w, %v", RefusedFuture, time.UnixMilli(s.issued).UTC())
 	}
-	return s.issuer, nil
+	return nil
 }
 
 // Candidate is one address at which a process of a device accepts connections.
