@@ -21,7 +21,7 @@ import (
 
 // Target is the program to call, and where.
 type Target struct {
-	Network          string // tcp, udp or unix, as in package net
+	Network          string // tcp, udp or unix, as in package net; empty for tcp
 	Address          string
 	Program, Version uint32
 	Sys              *AuthSys                                                             // sent with each call as AUTH_SYS; nil for AUTH_NONE
@@ -50,6 +50,9 @@ type Client struct {
 // Dial connects to the target. ctx bounds that alone. The error has code Unreachable where nobody answers, and is
 // ErrNoTLS where TLS is wanted and not offered. The caller must Close the Client.
 func Dial(ctx context.Context, t Target) (*Client, error) {
+	if t.Network == "" {
+		t.Network = "tcp"
+	}
 	if t.Dial == nil {
 		t.Dial = new(net.Dialer).DialContext
 	}

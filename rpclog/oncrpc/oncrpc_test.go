@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
@@ -192,4 +193,27 @@ func TestErrors(t *testing.T) {
 	both(t, Target{Program: testProgram + 1, Version: 2}, func(t *testing.T, c *Client) {
 		call(t, c, 0, AcceptError{Stat: ProgUnavail}, shoal.Unsupported)
 	})
+}
+
+// Whatever a server may say, each has a text of its own.
+func TestErrorTexts(t *testing.T) {
+	all := []error{&Rejected{Stat: RPCMismatch, Low: 3, High: 4}}
+	for stat := AuthBadCred; stat <= AuthFailed+1; stat++ {
+		all = append(all, badAuth(stat))
+	}
+	for stat := ProgUnavail; stat <= SystemErr; stat++ {
+		all = append(all, &AcceptError{Stat: stat, Low: 5, High: 6})
+	}
+	seen := map[string]bool{}
+	for _, err := range all {
+		if seen[err.Error()] {
+			t.Errorf("%q stands for several errors", err)
+		}
+		seen[err.Error()] = true
+	}
+	for _, part := range []string{"versions 3 to 4 of RPC", "versions 5 to 6 of the program", "wants TLS", "authentication error 8"} {
+		if !strings.Contains(fmt.Sprint(all), part) {
+			t.Errorf("no error says %q", part)
+		}
+	}
 }

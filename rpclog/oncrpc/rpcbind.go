@@ -91,8 +91,12 @@ func (c *Client) unset(ctx context.Context, m Mapping) error {
 	if other.Port, err = c.port(ctx, other); err != nil {
 		return err
 	}
-	done, err := c.change(ctx, portmapperUnset, m)
-	if err == nil && !done {
+	if _, err = c.change(ctx, portmapperUnset, m); err != nil {
+		return err
+	}
+	// rpcbind says that it did what it did not do, for another user than the one who had registered it.
+	left, err := c.port(ctx, m)
+	if err == nil && left != 0 {
 		err = shoal.Errorf(shoal.Denied, "rpcbind does not remove the program %#x: another user has registered it; root can, with 'rpcinfo -d'", m.Program)
 	}
 	if err == nil && other.Port != 0 {

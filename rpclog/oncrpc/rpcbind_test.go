@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -177,6 +178,7 @@ func TestRpcbind(t *testing.T) {
 	}
 
 	testForeignMapping(t)
+	testOtherUser(t)
 	must(os.Remove("/run/rpcbind.sock"))
 	must(Register(ctx, Mapping{testProgram + 1, 1, ProtocolTCP, 900})) // over the network
 	must(Unregister(ctx, Mapping{testProgram + 1, 1, ProtocolTCP, 900}))
@@ -202,4 +204,40 @@ func testForeignMapping(t *testing.T) {
 			t.Errorf("%s of what root has registered, by anybody: %v", name, err)
 		}
 	}
+}
+
+// testOtherUser registers as somebody without rights, whose mapping root may take over.
+func testOtherUser(t *testing.T) {
+	m := Mapping{testProgram + 2, 1, ProtocolTCP, 900}
+	if err := asNobody(func() error { return Register(t.Context(), m) }); err != nil {
+		t.Errorf("registering without rights: %v", err)
+	}
+	rooted := m
+	rooted.Port = 901
+	if err := Register(t.Context(), rooted); err != nil {
+		t.Errorf("registering in another user's place: %v", err)
+	}
+	if err := asNobody(func() error { return Register(t.Context(), m) }); !errors.Is(err, shoal.Denied) {
+		t.Errorf("registering in root's place: %v", err)
+	}
+	if err := asNobody(func() error { return Unregister(t.Context(), rooted) }); !errors.Is(err, shoal.Denied) {
+		t.Errorf("removing what root has registered: %v", err)
+	}
+	if err := Unregister(t.Context(), rooted); err != nil {
+		t.Error(err)
+	}
+}
+
+// asNobody runs f on a thread that has no rights, and ends with it. What f connects, the kernel takes for nobody's.
+func asNobody(f func() error) error {
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for ever, so that nobody else gets this thread
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+			result <- errno
+			return
+		}
+		result <- f()
+	}()
+	return <-result
 }
