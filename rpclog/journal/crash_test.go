@@ -346,6 +346,7 @@ func TestKilled(t *testing.T) {
 			t.Errorf("the mark is %d, %d are stored", mark, seen[n])
 		}
 	}
+	f.settle()
 	if leavings, _ := fs.Glob(os.DirFS(f.dir), "*"+unfinishedSuffix); len(leavings) > 0 {
 		t.Errorf("left: %q", leavings)
 	}

@@ -25,9 +25,9 @@ import (
 	"shoal/rpclog"
 )
 
-// Limits bound what lies on disk, in bytes. What is zero has its default.
+// Limits bound what lies on disk, in bytes, but for files' first lines. What is zero has its default.
 type Limits struct {
-	File       int64 // what a file has when it ends, beside its first line; default: 64 MiB, but no more than a quarter of what is kept
+	File       int64 // a file; default: 64 MiB, but no more than a quarter of what is kept
 	Keep       int64 // all files of verified entries; default: 4 GiB
 	Unverified int64 // all files of the others; default: an eighth of Keep
 }

@@ -82,13 +82,23 @@ func (f *folder) all(q rpclog.Query) []line {
 // from returns that and where to go on.
 func (f *folder) from(q rpclog.Query) (lines []line, next string) {
 	f.Helper()
+	texts, next := f.texts(q)
+	for _, text := range texts {
+		lines = append(lines, decode(f.T, []byte(text)))
+	}
+	return lines, next
+}
+
+// texts returns that as it is stored.
+func (f *folder) texts(q rpclog.Query) (lines []string, next string) {
+	f.Helper()
 	for {
 		p, err := f.Query(context.Background(), q)
 		if err != nil {
 			f.Fatal(err)
 		}
 		for _, text := range p.Lines {
-			lines = append(lines, decode(f.T, text))
+			lines = append(lines, string(text))
 		}
 		if q.After = p.Next; !p.More {
 			return lines, p.Next

@@ -96,17 +96,17 @@ func (w *writer) store(r *request) error {
 
 // write appends the lines of a batch but those of the first entries, which are known.
 func (w *writer) write(r *request, known int) error {
-	if err := w.rotateIfDue(); err != nil {
+	lines := r.lines
+	if known > 0 {
+		lines = lines[r.ends[known-1]:]
+	}
+	if err := w.rotateIfDue(int64(len(lines))); err != nil {
 		return err
 	}
 	if w.torn {
 		if err := w.cut(); err != nil {
 			return err
 		}
-	}
-	lines := r.lines
-	if known > 0 {
-		lines = lines[r.ends[known-1]:]
 	}
 	if _, err := w.out.WriteAt(lines, w.file.size); err != nil {
 		w.torn = true
@@ -149,10 +149,12 @@ func (w *writer) cut() error {
 	return nil
 }
 
-// rotateIfDue begins a new file where there is none, or the present one is too long or another day's.
-func (w *writer) rotateIfDue() error {
+// rotateIfDue begins a new file where there is none, or the present one is another day's or would become too long by
+// that many bytes. Each has one batch at least.
+func (w *writer) rotateIfDue(more int64) error {
 	today := time.Now().UTC().Format(time.DateOnly)
-	if w.out != nil && w.file.day == today && w.file.size-w.first < w.fileLimit {
+	entries := w.file.size - w.first
+	if w.out != nil && w.file.day == today && (entries == 0 || entries+more <= w.fileLimit) {
 		return nil
 	}
 	if w.out != nil {
