@@ -11,6 +11,7 @@ import (
 const (
 	maxToken      = 8 << 10 // bytes of a tag, a comment, or a text between two tags
 	maxElements   = 128
+	maxComments   = 128
 	maxAttributes = 32 // of an element, namespaces included
 	maxDepth      = 16
 )
@@ -24,6 +25,7 @@ type decoder struct {
 	source   *source
 	depth    int // elements that have begun and not ended
 	elements int
+	comments int
 	begun    bool   // a token has been read
 	content  []byte // of the element that text reads
 }
@@ -125,6 +127,10 @@ func (d *decoder) token() (xml.Token, error) {
 		}
 	case xml.EndElement:
 		d.depth--
+	case xml.Comment:
+		if d.comments++; d.comments > maxComments {
+			return nil, malformed("it has more than %d comments", maxComments)
+		}
 	case xml.Directive:
 		return nil, malformed("it has a DOCTYPE, which SOAP forbids")
 	case xml.ProcInst:

@@ -73,6 +73,7 @@ func TestRead(t *testing.T) {
 		"a long text in parts":            {start + "<Do><a>" + strings.Repeat(strings.Repeat("x", 1<<10)+"<!---->", 9) + "</a></Do>" + end, nil, ErrMalformed},
 		"a long tag":                      {start + "<" + strings.Repeat("x", maxToken) + "/>" + end, nil, ErrMalformed},
 		"a long comment":                  {start + "<!--" + strings.Repeat("x", maxToken) + "-->" + body + end, nil, ErrMalformed},
+		"many comments":                   {start + strings.Repeat("<!-- -->", maxComments+1) + body + end, nil, ErrMalformed},
 		"many attributes":                 {start + "<Do" + attributes(maxAttributes+1) + "/>" + end, nil, ErrMalformed},
 		"a header that is not understood": {open + `<e:Header><h e:mustUnderstand="true"/></e:Header>`, nil, ErrNotUnderstood},
 	} {
@@ -124,7 +125,7 @@ func (e *endless) Read(b []byte) (int, error) {
 }
 
 func TestEndlessEnvelopesEnd(t *testing.T) {
-	for _, text := range []string{" ", "x", "<a>", "<a/>", "<a", " a=''", "<!-", "&", "\x00"} {
+	for _, text := range []string{" ", "x", "<a>", "<a/>", "<a", " a=''", "<!-", "<!-- -->", "&", "\x00"} {
 		for _, prefix := range []string{"", start, start + "<Do><a>", start + "<Do a='"} {
 			source := &endless{text: text}
 			if _, err := Read(io.MultiReader(strings.NewReader(prefix), source)); !errors.Is(err, ErrMalformed) {

@@ -14,15 +14,17 @@ import (
 type connections struct {
 	limit int
 
-	mu    sync.Mutex // guards what is below
-	all   map[net.Conn]*quiet
-	ended *sync.Cond // there is one less
+	mu      sync.Mutex // guards what is below
+	all     map[net.Conn]*quiet
+	evicted int        // of all, those that have been closed and have not ended yet
+	ended   *sync.Cond // there is one less
 }
 
 // quiet says for how long nothing complete has come over a connection.
 type quiet struct {
-	since time.Time
-	busy  bool // a request has come and is being answered
+	since   time.Time
+	busy    bool // a request has come and is being answered
+	evicted bool
 }
 
 func newConnections(limit int) *connections {
@@ -37,15 +39,18 @@ func (c *connections) note(nc net.Conn, state http.ConnState) {
 	defer c.mu.Unlock()
 	switch state {
 	case http.StateNew:
-		if len(c.all) >= c.limit {
+		if len(c.all)-c.evicted >= c.limit {
 			c.evict()
 		}
 		c.all[nc] = &quiet{since: time.Now()}
 	case http.StateIdle:
 		if q := c.all[nc]; q != nil {
-			*q = quiet{since: time.Now()}
+			q.since, q.busy = time.Now(), false
 		}
 	case http.StateClosed:
+		if q := c.all[nc]; q != nil && q.evicted {
+			c.evicted--
+		}
 		delete(c.all, nc)
 		c.ended.Broadcast()
 	}
@@ -53,15 +58,17 @@ func (c *connections) note(nc net.Conn, state http.ConnState) {
 
 // evict closes the connection that has been quiet for longest. c.mu is held; closing does not wait.
 func (c *connections) evict() {
-	var oldest net.Conn
+	var oldest *quiet
+	var its net.Conn
 	for nc, q := range c.all {
-		if !q.busy && (oldest == nil || q.since.Before(c.all[oldest].since)) {
-			oldest = nc
+		if !q.busy && !q.evicted && (oldest == nil || q.since.Before(oldest.since)) {
+			oldest, its = q, nc
 		}
 	}
 	if oldest != nil {
-		shut(oldest)
-		c.all[oldest].busy = true // and not to be chosen again
+		shut(its)
+		oldest.evicted = true
+		c.evicted++
 	}
 }
 

@@ -21,7 +21,7 @@ const maxBody = 1 << 20
 
 // ServeHTTP answers one HTTP request: what HTTP itself finds wrong by a status, and what SOAP does by a fault.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, wsdl := r.URL.Query()["wsdl"]
+	wsdl := strings.EqualFold(r.URL.RawQuery, "wsdl")
 	switch {
 	case r.URL.Path != soap.Path:
 		http.NotFound(w, r)
