@@ -11,9 +11,10 @@ import (
 	"shoal/wire/spec"
 )
 
-// Statements are what is signed: statements, and the transcripts of handshakes.
+// Statements are what is signed: statements, chains of them, and the transcripts of handshakes.
 type Statements struct {
 	Statements  []Statement  `json:"statements"`
+	Chains      []Chain      `json:"chains"`
 	Transcripts []Transcript `json:"transcripts"`
 }
 
@@ -63,6 +64,9 @@ const (
 	serverSeed = 2
 	deviceSeed = 3
 	otherSeed  = 4
+	ticketSeed = 5
+	laterSeed  = 6 // the realm's root keys that follow the first
+	lastSeed   = 7
 )
 
 const (
@@ -74,6 +78,9 @@ func makeStatements(s *spec.Spec) (*Statements, error) {
 	m := &maker{spec: s}
 	m.serverKeys()
 	m.candidates()
+	m.certificates()
+	m.revocations()
+	m.tickets()
 	m.transcripts()
 	return &m.made, m.err
 }
@@ -98,9 +105,13 @@ func (m *maker) encode(typ string, fields map[string]any) Hex {
 
 // sign makes the statement with the given body, by the signer's key.
 func (m *maker) sign(says uint64, signer byte, body Hex, context string) Hex {
+	return m.signUntil(says, signer, body, context, issued, expires)
+}
+
+func (m *maker) signUntil(says uint64, signer byte, body Hex, context string, from, until int64) Hex {
 	fields := map[string]any{
 		"says": says, "issuer": hex.EncodeToString(public(signer)),
-		"issued": strconv.Itoa(issued), "expires": strconv.Itoa(expires), "body": hex.EncodeToString(body),
+		"issued": strconv.FormatInt(from, 10), "expires": strconv.FormatInt(until, 10), "body": hex.EncodeToString(body),
 	}
 	signed := maps.Clone(fields)
 	signed["context"] = context
@@ -112,6 +123,10 @@ const (
 	statementContext = "shoal/1 statement"
 	saysServerKey    = 1
 	saysCandidates   = 2
+	saysTicketKey    = 3
+	saysTicket       = 4
+	saysSuccessor    = 5
+	saysRevoked      = 6
 )
 
 func (m *maker) serverKeys() {
