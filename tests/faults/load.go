@@ -1,0 +1,191 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/client"
+	"shoal/client/link"
+	"shoal/client/store"
+	"shoal/client/tracker"
+	"shoal/identity"
+	"shoal/wire"
+)
+
+const (
+	sessions = 8        // devices that publish and unpublish
+	fileSize = 16 << 20 // bytes of the file that is fetched meanwhile, again and again
+)
+
+// Load is what clients do to a server: mutations, of which each is logged by the server, and downloads while they last.
+type Load struct {
+	world    *World
+	holder   *client.Client // serves the file
+	file     *store.File
+	trackers []*tracker.Tracker
+	folder   string // where files are fetched to, in memory
+
+	cancel context.CancelFunc
+	run    sync.WaitGroup
+}
+
+// Done is what a load has done.
+type Done struct {
+	Took time.Duration // from its beginning to the last mutation
+	Gets int           // downloads that were completed meanwhile
+}
+
+// NewLoad connects the clients. Close must be called.
+func (w *World) NewLoad(ctx context.Context) (_ *Load, err error) {
+	l := &Load{world: w}
+	ctx, l.cancel = context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			l.Close()
+		}
+	}()
+	if l.folder, err = os.MkdirTemp("/dev/shm", "shoal-faults-"); err != nil {
+		return l, fmt.Errorf("making a folder in memory: %w", err)
+	}
+	if l.holder, err = l.client(ctx, "holder"); err != nil {
+		return l, err
+	}
+	if err = l.publish(ctx); err != nil {
+		return l, err
+	}
+	for range sessions {
+		t := tracker.New(tracker.Config{
+			Server: w.server.Addr().String(), Key: identity.NewKey(), Transport: overPlaintext, Dial: link.TCP(overPlaintext),
+			Accept: func(*wire.HelloReply) error { return nil }, Log: zerolog.Nop(),
+		})
+		if err = t.Connect(ctx); err != nil {
+			return l, err
+		}
+		l.trackers = append(l.trackers, t)
+		l.run.Go(func() { _ = t.Run(ctx) }) // ends with ctx; what fails before fails a call
+	}
+	return l, nil
+}
+
+func (l *Load) client(ctx context.Context, name string) (*client.Client, error) {
+	realm := l.world.server.Realm()
+	return client.Open(ctx, client.Config{
+		Server: l.world.server.Addr().String(), State: filepath.Join(l.folder, name), Pin: &realm, Transport: overPlaintext,
+		Listen: "127.0.0.1:0", Log: zerolog.Nop(),
+	}, client.Serves, nil)
+}
+
+// publish makes the file and serves it.
+func (l *Load) publish(ctx context.Context) error {
+	content := make([]byte, fileSize)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(content) // never fails
+	path := filepath.Join(l.folder, "file")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return err
+	}
+	var err error
+	if l.file, err = store.Hash(ctx, path, nil); err != nil {
+		return err
+	}
+	return l.holder.Publish(ctx, shoal.Public, "file", l.file)
+}
+
+// Run makes lines mutations, a multiple of 100, and calls at, unless nil, whenever another percent of them is done,
+// from several goroutines. The error is that of the first operation that failed.
+func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (Done, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	fail := func(err error) {
+		if err != nil {
+			cancel(err)
+		}
+	}
+	var todo, gets atomic.Int64
+	todo.Store(int64(lines))
+	var mutators, getters sync.WaitGroup
+	begin := time.Now()
+	for i, t := range l.trackers {
+		mutators.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				left := int(todo.Add(-1))
+				if left < 0 {
+					return
+				}
+				fail(mutate(ctx, t, i, n))
+				if at != nil && left%(lines/100) == 0 {
+					at(100 - left/(lines/100))
+				}
+			}
+		})
+	}
+	mutating := make(chan struct{})
+	getters.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-mutating:
+				return
+			default:
+			}
+			if err := l.get(ctx, n); err != nil {
+				fail(err)
+				return
+			}
+			gets.Add(1)
+		}
+	})
+	mutators.Wait()
+	took := time.Since(begin)
+	close(mutating)
+	getters.Wait()
+	return Done{took, int(gets.Load())}, context.Cause(ctx)
+}
+
+// mutate publishes a name, or takes it away again.
+func mutate(ctx context.Context, t *tracker.Tracker, session, n int) error {
+	name := shoal.Name(fmt.Sprintf("session %d", session))
+	o := shoal.Object{ID: shoal.FileID{byte(session)}, Size: 1}
+	if n%2 == 0 {
+		return t.Publish(ctx, shoal.Public, name, o)
+	}
+	return t.Unpublish(ctx, shoal.Public, name, o.ID)
+}
+
+// get fetches the file as a new process would.
+func (l *Load) get(ctx context.Context, n int) error {
+	c, err := l.client(ctx, fmt.Sprintf("getter %d", n))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	path := filepath.Join(l.folder, "fetched")
+	got, err := c.Get(ctx, client.Get{Group: shoal.Public, Target: "file", Out: path, Timeout: 10 * time.Second})
+	if err != nil {
+		return err
+	}
+	return errors.Join(got.File.Close(), os.Remove(path))
+}
+
+// Close ends the clients.
+func (l *Load) Close() {
+	l.cancel()
+	l.run.Wait()
+	if l.holder != nil {
+		l.holder.Close()
+	}
+	if l.file != nil {
+		l.file.Close()
+	}
+	if l.folder != "" {
+		os.RemoveAll(l.folder)
+	}
+}
