@@ -1,0 +1,132 @@
+package service
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"shoal/rpclog"
+)
+
+// buildClient makes the C client by rpcgen from log.x, as it stands.
+func buildClient(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, path := range []string{"../log.x", "testdata/client.c"} {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(path)), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, command := range [][]string{
+		{"rpcgen", "-h", "-o", "log.h", "log.x"},
+		{"rpcgen", "-c", "-o", "log_xdr.c", "log.x"},
+		{"rpcgen", "-l", "-o", "log_clnt.c", "log.x"},
+		{"gcc", "-O1", "-I/usr/include/tirpc", "-o", "client", "client.c", "log_xdr.c", "log_clnt.c", "-ltirpc"},
+	} {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v (scripts/setup.sh test installs what it takes)\n%s", command, err, out)
+		}
+	}
+	return filepath.Join(dir, "client")
+}
+
+// output is what a program prints.
+func output(t *testing.T, stdin []byte, program string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	var said bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(stdin), &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%s %q: %v\n%s%s", program, args, err, out, said.Bytes())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestC calls the service with a client that rpcgen has made, over both transports.
+func TestC(t *testing.T) {
+	client := buildClient(t)
+	for _, network := range []string{"tcp", "udp"} {
+		t.Run(network, func(t *testing.T) {
+			s := start(t, Config{})
+			host, port, err := net.SplitHostPort(s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			call := func(what, want string) {
+				t.Helper()
+				if got := output(t, nil, client, network, host, port, what); got != want {
+					t.Errorf("%s: %q, want %q", what, got, want)
+				}
+			}
+			call("null", "success")
+			call("append", "verified 0 stored 2 duplicates 0 mark 2")
+			call("append", "verified 0 stored 0 duplicates 2 mark 2")
+			call("append:"+strings.Repeat("00", 32), "verified 0 stored 0 duplicates 2 mark 2")
+			mac := independentMAC(t, s, output(t, nil, client, "encode"))
+			call("append:"+mac, "verified 1 stored 2 duplicates 0 mark 2")
+			call("append:"+mac, "verified 1 stored 0 duplicates 2 mark 2")
+			call("stats", "stored 2 duplicates 2 lost 7 missing 0 unverified 2 refused 0")
+			call("garbage", "RPC: Server can't decode arguments")
+			call("procedure", "RPC: Procedure unavailable")
+			call("version", "RPC: Program/version mismatch")
+			call("program", "RPC: Program unavailable")
+			call("stats", "stored 2 duplicates 2 lost 7 missing 0 unverified 2 refused 2")
+			for _, unverified := range []bool{false, true} {
+				checkC(t, s.read(rpclog.Query{Unverified: unverified}))
+			}
+		})
+	}
+}
+
+// independentMAC computes a batch's MAC as log.x says, by OpenSSL.
+func independentMAC(t *testing.T, s *running, batch string) string {
+	t.Helper()
+	key, err := os.ReadFile(s.KeyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := hex.DecodeString(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := output(t, append([]byte("shoal-log/1 mac"), raw...), "openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", "hexkey:"+strings.TrimSpace(string(key)))
+	fields := strings.Fields(out)
+	if len(fields) == 0 || len(fields[len(fields)-1]) != 64 {
+		t.Fatalf("openssl says %q", out)
+	}
+	return fields[len(fields)-1]
+}
+
+// checkC compares what is stored with what the client sent.
+func checkC(t *testing.T, lines []string) {
+	t.Helper()
+	const sender = `"level":"warn","device":"aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq","process":18446744073709551615,"seq":%d,`
+	const rest = `"user":"carol","op":"publish","object":"public/film.mkv","outcome":"ok","remote":"192.0.2.5:1234","duration":2.5,`
+	const from = `"from":{"address":"127.0.0.1:`
+	want := []string{
+		fmt.Sprintf(`{"time":"2026-11-21T10:00:00.000000000Z",`+sender+`"message":"a \"first\" one",`, 1) + rest + from,
+		fmt.Sprintf(`{"time":"2026-11-21T10:00:00.000000001Z",`+sender+`"lost":7,"message":"second",`, 2) + rest + `"fields":{"size":42,"words":"not JSON"},` + from,
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("stored: %q", lines)
+	}
+	for i, line := range lines {
+		const claim = `","auth_sys":{"machine":"a-machine","uid":1234,"gid":567}}}`
+		if !strings.HasPrefix(line, want[i]) || !strings.HasSuffix(line, claim) {
+			t.Errorf("stored:\n%s\nwant\n%s…%s", line, want[i], claim)
+		}
+	}
+}
