@@ -1,7 +1,6 @@
 package oncrpc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,71 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"shoal"
+	"shoal/tests/netns"
 )
-
-// inNamespace is set in the process that has namespaces of its own.
-const inNamespace = "ONCRPC_TEST_IN_NAMESPACE"
-
-// isolate runs the test again in a process with a network of its own and an empty /run, where a rpcbind disturbs nobody.
-// It returns true there; elsewhere the test is over.
-func isolate(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(inNamespace) != "" {
-		if err := prepareNamespace(); err != nil {
-			t.Fatal(err)
-		}
-		return true
-	}
-	tool(t, "rpcbind")
-	tool(t, "rpcinfo")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err = cmd.Start(); errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
-		t.Skipf("a namespace for rpcbind is not allowed here, which root may have: %v", err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "--- PASS: "+t.Name()) {
-		t.Errorf("in a namespace: %v\n%s", err, &out)
-	}
-	return false
-}
-
-func prepareNamespace() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("keeping mounts apart: %w", err)
-	}
-	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, ""); err != nil {
-		return fmt.Errorf("mounting /run: %w", err)
-	}
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(s)
-	request := struct {
-		name  [unix.IFNAMSIZ]byte
-		flags uint16
-		_     [22]byte
-	}{flags: unix.IFF_UP}
-	copy(request.name[:], "lo")
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))); errno != 0 {
-		return errno
-	}
-	return nil
-}
 
 // startRpcbind starts a rpcbind that ends with the test, or by stop.
 func startRpcbind(t *testing.T) (stop func()) {
@@ -118,7 +58,9 @@ func portOf(ctx context.Context, protocol uint32) (port uint32, err error) {
 }
 
 func TestRpcbind(t *testing.T) {
-	if !isolate(t) {
+	tool(t, "rpcbind")
+	tool(t, "rpcinfo")
+	if !netns.Isolate(t) { // rpcbind is this machine's, or nobody's
 		return
 	}
 	must := func(err error) {

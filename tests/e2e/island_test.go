@@ -9,9 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"shoal/tests/netns"
 )
 
 // island is a network and mount namespace. Processes on it reach the world through links only, at the addresses that
@@ -46,7 +47,7 @@ func (i *island) live(made chan<- error) {
 	runtime.LockOSThread()
 	err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS)
 	if err == nil {
-		err = loopbackUp()
+		err = netns.LoopbackUp()
 	}
 	if err == nil {
 		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
@@ -58,25 +59,6 @@ func (i *island) live(made chan<- error) {
 	for f := range i.do {
 		f()
 	}
-}
-
-// loopbackUp gives a fresh network namespace its 127.0.0.1.
-func loopbackUp() error {
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(s)
-	request := struct {
-		name  [unix.IFNAMSIZ]byte
-		flags uint16
-		_     [22]byte
-	}{flags: unix.IFF_UP}
-	copy(request.name[:], "lo")
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))); errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // run runs f on the island and returns when it has.
