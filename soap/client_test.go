@@ -195,7 +195,9 @@ func TestHTTPThatIsNoAnswer(t *testing.T) {
 		answer http.HandlerFunc
 		code   shoal.Code
 	}{
-		"a redirect":         {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect) }, shoal.Untrusted},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+		}, shoal.Untrusted},
 		"no content":         {saying(204, ""), shoal.Untrusted},
 		"not found":          {saying(404, "404"), shoal.Untrusted},
 		"too busy":           {saying(503, "later"), shoal.Busy},
