@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -38,7 +39,7 @@ func newLog() *cobra.Command {
 			if err := l.parse(cmd.Flags().Changed("lines")); err != nil {
 				return err
 			}
-			return l.run(cmd.Context(), l.reader())
+			return l.run(cmd.Context(), os.Stdout, l.reader())
 		},
 	}
 	f := cmd.Flags()
@@ -96,9 +97,9 @@ const (
 	retryEvery  = time.Second
 )
 
-// run prints the log. Following ends with ctx, and that is no error.
-func (l *logCommand) run(ctx context.Context, read logReader) error {
-	out := bufio.NewWriter(os.Stdout)
+// run prints the log. Following ends with ctx, and that is no error; a service that goes away meanwhile is waited for.
+func (l *logCommand) run(ctx context.Context, to io.Writer, read logReader) error {
+	out := bufio.NewWriter(to)
 	limit, printed, away := l.query.Last, 0, false
 	for q := l.query; ; {
 		page, err := read(ctx, q)

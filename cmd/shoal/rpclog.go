@@ -15,7 +15,7 @@ import (
 )
 
 // minKeep is the least that the log service can be told to keep, in bytes.
-const minKeep = 1 << 20
+const minKeep = 16 << 20
 
 func newRPCLog() *cobra.Command {
 	var c common
@@ -31,7 +31,7 @@ func newRPCLog() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			limit, err := parseBytes(keep)
 			if err != nil || limit < minKeep {
-				return shoal.Errorf(shoal.BadRequest, "--keep takes a size of at least 1M, such as 500M or 4G, not %q", keep)
+				return shoal.Errorf(shoal.BadRequest, "--keep takes a size of at least 16M, such as 500M or 4G, not %q", keep)
 			}
 			s, err := service.New(service.Config{
 				Listen: listen, State: c.state, Limits: journal.Limits{Keep: limit}, Register: true, Log: c.logger(zerolog.InfoLevel),
@@ -68,7 +68,7 @@ func envOr(name, otherwise string) string {
 func parseBytes(s string) (int64, error) {
 	digits := strings.TrimRight(s, "KMGTkmgtiB ")
 	unit := strings.ToUpper(strings.TrimSpace(s[len(digits):]))
-	shift, ok := map[string]int{"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40}[strings.TrimSuffix(strings.TrimSuffix(unit, "B"), "I")]
+	shift, ok := map[string]int{"": 0, "K": 10, "KI": 10, "M": 20, "MI": 20, "G": 30, "GI": 30, "T": 40, "TI": 40}[strings.TrimSuffix(unit, "B")]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if !ok || err != nil || n < 0 || n > 1<<62>>shift {
 		return 0, shoal.Errorf(shoal.BadRequest, "%q is no size", s)
