@@ -29,12 +29,10 @@ func (c *Clock) Now() time.Time {
 	if c.learned.IsZero() {
 		return now.Round(0)
 	}
-	return serverTime(c.learned, now, c.ahead)
+	passed := elapsed(now.Sub(c.learned), now.Round(0).Sub(c.learned.Round(0)))
+	return c.learned.Round(0).Add(c.ahead + passed)
 }
 
-// serverTime goes by whichever clock says that more time has passed: the monotonic one cannot be set, but stands still
-// while a machine is suspended.
-func serverTime(learned, now time.Time, ahead time.Duration) time.Time {
-	passed := max(now.Sub(learned), now.Round(0).Sub(learned.Round(0)))
-	return learned.Round(0).Add(passed + ahead)
-}
+// elapsed goes by whichever clock says that more time has passed: the monotonic one cannot be set, but stands still while
+// a machine is suspended.
+func elapsed(monotonic, wall time.Duration) time.Duration { return max(monotonic, wall, 0) }

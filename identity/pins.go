@@ -172,7 +172,9 @@ func (p Pins) Follow(server string, from, to shoal.RealmKey) error {
 	lines := strings.SplitAfter(string(content), "\n")
 	for i, line := range lines {
 		if name, rest, _ := strings.Cut(strings.TrimSpace(line), " "); name == server {
-			lines[i] = strings.Replace(line, rest, " "+to.String(), 1)
+			fingerprint := strings.TrimSpace(rest)
+			at := strings.LastIndex(line, fingerprint)
+			lines[i] = line[:at] + to.String() + line[at+len(fingerprint):]
 			break
 		}
 	}
