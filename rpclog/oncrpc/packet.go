@@ -62,6 +62,7 @@ func (s *Server) servePackets(ctx context.Context, pc net.PacketConn) error {
 			}
 			continue
 		case n > limit:
+			s.refused()
 			continue
 		}
 		call := Call{Remote: from}

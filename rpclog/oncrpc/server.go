@@ -42,7 +42,14 @@ type Server struct {
 	MaxConnections int         // of a listener; 0 for 1,024. Where there are more, who called last longest ago has to go
 	TLS            *tls.Config // offered as RFC 9289 says; nil: not
 	RequireTLS     bool        // plaintext calls but NULL are denied with AUTH_TOOWEAK
+	Refused        func()      // if not nil, called for each call that does not reach Handle because it is malformed, over a limit or denied; concurrently
 	Log            zerolog.Logger
+}
+
+func (s *Server) refused() {
+	if s.Refused != nil {
+		s.Refused()
+	}
 }
 
 // Serve serves the connections of l until ctx ends, and closes l. It returns when all its goroutines have ended: each
@@ -97,12 +104,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) answer(ctx context.Context, call *Call, record, out []byte) (_ []byte, upgrade bool, err error) {
 	start := len(out)
 	if err = parseCall(record, call); errors.Is(err, errNotCall) {
+		s.refused()
 		return out, false, err
 	}
 	if err == nil {
 		err = s.admit(call)
 	}
 	if err != nil {
+		s.refused()
 		return appendError(out, call.XID, err), false, nil
 	}
 	if call.Credential.Flavor == AuthTLS {

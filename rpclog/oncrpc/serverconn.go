@@ -58,6 +58,9 @@ func (c *serverConn) run(ctx context.Context) {
 		_ = c.flush(ctx) // the last replies, to who has no more to ask
 		return
 	}
+	if errors.Is(err, ErrRecord) {
+		c.server.refused()
+	}
 	c.server.Log.Debug().Stringer("address", c.call.Remote).AnErr("reason", err).Msg("an RPC connection ended")
 }
 

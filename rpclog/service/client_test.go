@@ -83,7 +83,7 @@ func TestC(t *testing.T) {
 			call("procedure", "RPC: Procedure unavailable")
 			call("version", "RPC: Program/version mismatch")
 			call("program", "RPC: Program unavailable")
-			call("stats", "stored 2 duplicates 2 lost 7 missing 0 unverified 2 refused 2")
+			call("stats", "stored 2 duplicates 2 lost 7 missing 0 unverified 2 refused 4")
 			for _, unverified := range []bool{false, true} {
 				checkC(t, s.read(rpclog.Query{Unverified: unverified}))
 			}

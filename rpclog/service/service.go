@@ -126,7 +126,8 @@ func (s *Service) Run(ctx context.Context) error {
 	defer cancel()
 	server := &oncrpc.Server{
 		Program:   oncrpc.Program{Number: rpclog.Program, Low: rpclog.Version, High: rpclog.Version, Handle: s.handle},
-		MaxRecord: maxRecord, TLS: s.key.ServerTLS(), RequireTLS: s.packets == nil, Log: s.log,
+		MaxRecord: maxRecord, TLS: s.key.ServerTLS(), RequireTLS: s.packets == nil,
+		Refused: func() { s.refused.Add(1) }, Log: s.log,
 	}
 	if s.packets == nil {
 		s.log.Info().Stringer("address", s.Addr()).Msg("this address can be reached from elsewhere: calls need TLS, and there are none over UDP")

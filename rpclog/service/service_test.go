@@ -1,8 +1,11 @@
 package service
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -200,6 +203,34 @@ func TestStrangersBusy(t *testing.T) {
 	}
 	if n := s.Stats().Refused; n != 1 {
 		t.Errorf("%d refused", n)
+	}
+}
+
+// TestRefused counts what is over a limit or no call at all, and serves on.
+func TestRefused(t *testing.T) {
+	s := start(t, Config{})
+	for i, record := range [][]byte{
+		{0x80, 0, 0, 4, 'o', 'h', 'n', 'o'}, // one fragment, of four bytes
+		binary.BigEndian.AppendUint32(nil, 1<<31|(maxRecord+1)),
+		bytes.Repeat([]byte{0, 0, 0, 0}, 5000), // fragments without end
+	} {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(record); err != nil {
+			t.Error(err)
+		}
+		if answer, _ := io.ReadAll(c); len(answer) > 0 { // until the service closes the connection
+			t.Errorf("answered: %x", answer)
+		}
+		c.Close()
+		if n := s.Stats().Refused; n != uint64(i+1) {
+			t.Errorf("%d refused, want %d", n, i+1)
+		}
+	}
+	if r, err := s.append(s.target("tcp"), s.key, 1, "a"); err != nil || r.Stored != 1 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -119,10 +119,10 @@ func (s *socket) run(ctx context.Context, j *journal.Journal, log zerolog.Logger
 
 func (s *socket) answer(w http.ResponseWriter, r *http.Request, j *journal.Journal) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	page, err := s.page(r, j)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute))
 	out := bufio.NewWriter(w)
 	defer out.Flush() // a reader that went away cancels the request
-	page, err := s.page(r, j)
 	for _, line := range page.Lines {
 		_, _ = out.Write(line)
 		_ = out.WriteByte('\n')
