@@ -214,3 +214,45 @@ func FuzzChain(f *testing.F) {
 		}
 	})
 }
+
+// What was remembered as good ends when the first of its statements does.
+func TestAuthorityRemembersNoLonger(t *testing.T) {
+	r := newRealm()
+	device, next := NewKey(), NewKey()
+	ticket := ticketFor(device)
+	ticket.Grace = MaxGrace
+	short := CertifyTicketKey(r.root, r.tickets.public, noon, time.Hour)
+	chain := join(t, short, NameSuccessor(r.tickets, next.public, noon, 48*time.Hour))
+	b, err := SignTicket(next, chain, ticket)
+	must(t, err)
+	a, d := r.authority(), demandOf(device)
+	d.Reachable = false
+	for _, at := range []time.Duration{time.Minute, time.Hour - time.Millisecond} {
+		d.Now = noon.Add(at)
+		_, err = a.VerifyTicket(b, d)
+		must(t, err)
+	}
+	d.Now = noon.Add(time.Hour)
+	_, err = a.VerifyTicket(b, d)
+	wantRefused(t, err, shoal.Untrusted, RefusedExpired)
+}
+
+// A chain that was checked while one of its keys was revoked is not remembered as good.
+func TestRevokedMeanwhile(t *testing.T) {
+	r := newRealm()
+	a := r.authority()
+	before := a.changes
+	must(t, a.Revoke(RevokeKey(r.root, r.tickets.public, noon, time.Hour), noon))
+	a.remember(r.ticketsOwn, link{}, before)
+	if len(a.known) != 0 {
+		t.Error("it is remembered")
+	}
+	_, err := a.follow(r.ticketsOwn, noon)
+	wantRefused(t, err, shoal.Untrusted, RefusedRevoked)
+	must(t, a.Revoke(RevokeKey(r.root, r.server.public, noon, time.Hour), noon))
+	wantRefused(t, a.Revoke(join(t, CertifyTicketKey(r.root, r.server.public, noon, time.Hour), RevokeKey(r.server, r.root.public, noon, time.Hour)), noon),
+		shoal.Untrusted, RefusedRevoked)
+	thief := NewKey()
+	wantRefused(t, a.Revoke(join(t, CertifyTicketKey(r.root, thief.public, noon, time.Hour), RevokeKey(thief, r.root.public, noon, time.Hour)), noon),
+		shoal.Untrusted, RefusedChain)
+}
