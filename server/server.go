@@ -20,6 +20,7 @@ import (
 	"shoal/server/registry"
 	"shoal/server/session"
 	"shoal/server/swarms"
+	"shoal/soap"
 	"shoal/wire"
 )
 
@@ -32,6 +33,9 @@ type Config struct {
 	State          string             // the folder for keys, made if it is not there
 	Transport      identity.Transport // its Buffer is not used: a server carries no pieces
 	MaxConnections int                // sessions at once; 0 for 10,000
+	Soap           string             // the URL of the enrichment service; "" for none
+	LogSocket      string             // the log service's unix socket, for those who may read the log through the server; "" for none
+	LogReaders     []shoal.DeviceID   // who they are
 	Logger         zerolog.Logger
 }
 
@@ -41,6 +45,7 @@ type Server struct {
 	listener  net.Listener
 	admission *admission
 	host      *session.Host
+	beside    background
 	log       zerolog.Logger
 }
 
@@ -52,6 +57,16 @@ func New(c Config) (*Server, error) {
 		return nil, shoal.Errorf(shoal.BadRequest, "the address to listen on must be HOST:PORT or :PORT: %w", err)
 	}
 	if err := c.Transport.CheckAddress(host); err != nil {
+		return nil, err
+	}
+	var enricher *soap.Client
+	if c.Soap != "" {
+		if enricher, err = soap.NewClient(c.Soap, nil); err != nil {
+			return nil, err
+		}
+	}
+	reader, err := newLogReader(c.LogSocket, c.LogReaders)
+	if err != nil {
 		return nil, err
 	}
 	st, err := openState(c.State)
@@ -66,9 +81,13 @@ func New(c Config) (*Server, error) {
 		}
 		return nil, errors.Join(err, st.close())
 	}
-	return newServer(c, st, listener), nil
+	s := newServer(c, st, listener)
+	s.host.ReadLog = reader.read
+	s.attach(enricher)
+	return s, nil
 }
 
+// newServer makes a server without services beside it.
 func newServer(c Config, st *state, listener net.Listener) *Server {
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = defaultConnections
@@ -79,7 +98,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 	var sessions atomic.Uint64
 	sessions.Store(uint64(time.Now().UnixMicro()))
 	warnOfFewFiles(c)
-	return &Server{
+	s := &Server{
 		state: st, listener: listener, admission: a, log: c.Logger,
 		host: &session.Host{
 			Responder: identity.Responder{
@@ -93,6 +112,8 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 			Admit:    a.admit,
 		},
 	}
+	s.attach(nil)
+	return s
 }
 
 // warnOfFewFiles tells whoever runs the server that the system allows it fewer connections than it could hold.
@@ -120,9 +141,12 @@ func (s *Server) Run(ctx context.Context) error {
 		<-ctx.Done()
 		s.listener.Close()
 	})
-	err := s.acceptAll(ctx, &connections)
-	cancel()
-	connections.Wait()
+	var err error
+	s.beside.run(ctx, func() {
+		err = s.acceptAll(ctx, &connections)
+		cancel()
+		connections.Wait()
+	})
 	return errors.Join(err, s.state.close())
 }
 
@@ -164,8 +188,7 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, h *handshake) {
 	accepted, err := s.host.Accept(ctx, nc)
 	s.admission.end(h)
 	if err != nil {
-		s.log.Debug().Stringer("address", nc.RemoteAddr()).AnErr("reason", err).Msg("not connected")
-		return
+		return // it has been logged
 	}
-	_ = accepted.Run(ctx) // it has been logged
+	_ = accepted.Run(ctx) // as well
 }

@@ -144,7 +144,7 @@ func TestEndToEnd(t *testing.T) {
 		if _, err := net.Dial("tcp", s.Addr().String()); err == nil {
 			t.Error("somebody listens after the end")
 		}
-		for _, part := range []string{`"message":"publish"`, `"name":"a b"`, key.Device().String(), `"message":"disconnected"`} {
+		for _, part := range []string{`"message":"publish"`, `"object":"public/a b"`, `"message":"connect"`, `"clock":"own"`, `"lookup":`, key.Device().String(), `"message":"disconnected"`} {
 			if !strings.Contains(log.String(), part) {
 				t.Errorf("the log does not have %s", part)
 			}

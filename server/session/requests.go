@@ -2,6 +2,8 @@ package session
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"time"
 
 	"shoal"
@@ -10,7 +12,7 @@ import (
 )
 
 // handle answers one frame. An error ends the connection: errBye, or one of code BadRequest for a rule that was broken.
-func (s *Session) handle(f wire.Frame) error {
+func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 	switch {
 	case f.IsReply():
 		return shoal.Errorf(shoal.BadRequest, "%v, but a server asks nothing (rule F5)", f.Header)
@@ -46,6 +48,11 @@ func (s *Session) handle(f wire.Frame) error {
 			return err
 		}
 		err = s.announce(m, expires)
+	case *wire.Log:
+		if err := s.flush(); err != nil { // it may take a while
+			return fmt.Errorf("%w: %w", errDeaf, err)
+		}
+		reply, err = s.readLog(ctx, m)
 	default:
 		return shoal.Errorf(shoal.BadRequest, "%v, which peers answer and servers do not (rule F2)", f.Header)
 	}
@@ -58,27 +65,35 @@ func (s *Session) handle(f wire.Frame) error {
 }
 
 func (s *Session) publish(m *wire.Publish) (wire.Message, error) {
+	begin := time.Now()
 	revision, err := s.host.Registry.Publish(s.device, m)
-	s.log.Info().Str("group", string(m.Group)).Str("name", string(m.Name)).Stringer("file", m.Content.ID).
-		Int64("size", m.Content.Size).Uint64("revision", revision).AnErr("refused", err).Msg("publish")
+	if err == nil {
+		s.host.Facts.Published(m.Group, m.Name, m.Content, m.Head)
+	}
+	s.audit("publish", object(m.Group, m.Name), m.Content, begin, err)
 	return &wire.MutationReply{Revision: revision}, err
 }
 
 func (s *Session) unpublish(m *wire.Unpublish) (wire.Message, error) {
+	begin := time.Now()
 	revision, err := s.host.Registry.Unpublish(s.device, m)
-	s.log.Info().Str("group", string(m.Group)).Str("name", string(m.Name)).Stringer("file", m.File).
-		Uint64("revision", revision).AnErr("refused", err).Msg("unpublish")
+	if err == nil {
+		s.host.Facts.Unpublished(m.Group, m.Name)
+	}
+	s.audit("unpublish", object(m.Group, m.Name), shoal.Object{ID: m.File}, begin, err)
 	return &wire.MutationReply{Revision: revision}, err
 }
 
 func (s *Session) list(m *wire.List) (wire.Message, error) {
 	revision, entries, more, err := s.host.Registry.List(m.Group, m.After, int(m.Limit))
+	s.reads.List(err)
 	s.host.Swarms.Count(m.Group, entries)
 	return &wire.ListReply{Revision: revision, Entries: entries, More: more}, err
 }
 
 func (s *Session) lookup(m *wire.Lookup) (wire.Message, error) {
 	revision, found, err := s.host.Registry.Lookup(m)
+	s.reads.Lookup(err)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +115,12 @@ func (s *Session) verify(candidates []byte) (expires time.Time, err error) {
 	return identity.Expires(candidates)
 }
 
-func (s *Session) announce(m *wire.Announce, expires time.Time) error {
+func (s *Session) announce(m *wire.Announce, expires time.Time) (err error) {
+	defer func(begin time.Time) {
+		if err != nil { // else it is what every download says all the time
+			s.audit("announce", "", shoal.Object{}, begin, err)
+		}
+	}(time.Now())
 	for _, o := range m.Offers {
 		if err := s.host.Registry.CheckGroup(o.Swarm.Group); err != nil {
 			return err

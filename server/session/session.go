@@ -9,11 +9,15 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"shoal"
 	"shoal/identity"
+	"shoal/rpclog"
+	"shoal/server/audit"
+	"shoal/server/enrichment"
 	"shoal/server/registry"
 	"shoal/server/swarms"
 	"shoal/wire"
@@ -37,10 +41,15 @@ type Host struct {
 	Responder identity.Responder // serves wire.ServiceServer; its Admit is set by the Host
 	Registry  *registry.Registry
 	Swarms    *swarms.Swarms
+	Audit     *audit.Log        // nil for none
+	Facts     *enrichment.Queue // of what is published; nil where nobody can be asked
 	Log       zerolog.Logger
 	// Admit decides whether one more connection may become a session. HELLO is answered by its error; leave is called when
 	// the connection has ended. nil admits all.
 	Admit func(nc net.Conn) (leave func(), err error)
+	// ReadLog reads the log for a device, within a bounded time. The error has code Denied where that may not; nil denies
+	// all.
+	ReadLog func(ctx context.Context, device shoal.DeviceID, q rpclog.Query) (rpclog.Page, error)
 }
 
 // Session is one connection after the handshake. One goroutine uses it.
@@ -48,8 +57,10 @@ type Session struct {
 	host   *Host
 	conn   *identity.Established
 	below  *timedConn
+	remote string
 	device shoal.DeviceID
 	offers *swarms.Session
+	reads  *audit.Reader
 	leave  func()
 	log    zerolog.Logger
 	out    []byte // replies that are yet to be sent
@@ -57,7 +68,9 @@ type Session struct {
 
 // Accept does the handshake on a fresh connection, which it takes over: on an error it is closed. It takes no longer than
 // identity.HandshakeTimeout. Run must be called then.
-func (h *Host) Accept(ctx context.Context, nc net.Conn) (*Session, error) {
+func (h *Host) Accept(ctx context.Context, nc net.Conn) (s *Session, err error) {
+	event := audit.Event{Operation: "connect", Remote: nc.RemoteAddr().String(), Begin: time.Now()}
+	defer func() { h.auditConnect(event, s, err) }()
 	below := &timedConn{Conn: nc}
 	leave := func() {}
 	responder := h.Responder
@@ -78,16 +91,15 @@ func (h *Host) Accept(ctx context.Context, nc net.Conn) (*Session, error) {
 	device := shoal.DeviceID(e.Remote)
 	h.Registry.Connect(device)
 	return &Session{
-		host: h, conn: e, below: below, device: device, leave: leave,
-		offers: h.Swarms.Begin(e.Session, device),
-		log:    h.Log.With().Uint64("session", e.Session).Stringer("device", device).Logger(),
+		host: h, conn: e, below: below, remote: event.Remote, device: device, leave: leave,
+		offers: h.Swarms.Begin(e.Session, device), reads: h.Audit.Begin(device),
+		log: h.Log.With().Uint64("session", e.Session).Stringer("device", device).Logger(),
 	}, nil
 }
 
 // Run answers requests until the connection ends, or ctx does, and returns why. Then the connection is closed, and
 // nothing is left of the session.
 func (s *Session) Run(ctx context.Context) error {
-	s.log.Debug().Stringer("address", s.below.RemoteAddr()).Msg("connected")
 	stopped := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -101,11 +113,15 @@ func (s *Session) Run(ctx context.Context) error {
 	defer s.leave()
 	defer s.below.Close()
 
-	err := s.serve()
+	err := s.serve(ctx)
 	s.offers.End()
+	s.reads.End()
 	s.host.Registry.Disconnect(s.device)
 	if reason := s.reason(err); reason != nil {
 		err = reason
+		if errors.Is(reason, shoal.BadRequest) {
+			s.audit("disconnect", "", shoal.Object{}, time.Now(), reason)
+		}
 		s.goodbye(reason)
 	}
 	s.log.Debug().AnErr("reason", err).Msg("disconnected")
@@ -113,7 +129,7 @@ func (s *Session) Run(ctx context.Context) error {
 }
 
 // serve reads and answers frames. It returns what ended that, never nil.
-func (s *Session) serve() error {
+func (s *Session) serve(ctx context.Context) error {
 	for {
 		if s.conn.Buffered() == 0 || len(s.out) > flushAt {
 			if err := s.flush(); err != nil {
@@ -124,7 +140,7 @@ func (s *Session) serve() error {
 		if err != nil {
 			return err
 		}
-		if err := s.handle(f); err != nil {
+		if err := s.handle(ctx, f); err != nil {
 			return err
 		}
 	}

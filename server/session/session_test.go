@@ -354,12 +354,12 @@ func BenchmarkLookup(b *testing.B) {
 	c := connect(b, h)
 	_, err := c.publish(1, "a", objectOf(1))
 	must(b, err)
-	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), log: h.Log}
+	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
 	ask := wire.AppendRequest(nil, wire.KindLookup, 9, &wire.Lookup{Group: shoal.Public, Name: "a"})
 	f := wire.Frame{Header: wire.Header{Kind: wire.KindLookup, ID: 9}, Body: ask[wire.HeaderSize:]}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.handle(f); err != nil {
+		if err := s.handle(b.Context(), f); err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(int64(len(s.out)))
@@ -375,12 +375,12 @@ func BenchmarkList(b *testing.B) {
 		_, err := c.publish(uint64(i), shoal.Name(fmt.Sprintf("a file of a group %05d.dat", i)), objectOf(byte(i)))
 		must(b, err)
 	}
-	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), log: h.Log}
+	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
 	ask := wire.AppendRequest(nil, wire.KindList, 9, &wire.List{Group: shoal.Public, Limit: 1000})
 	f := wire.Frame{Header: wire.Header{Kind: wire.KindList, ID: 9}, Body: ask[wire.HeaderSize:]}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.handle(f); err != nil {
+		if err := s.handle(b.Context(), f); err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(int64(len(s.out)))
