@@ -25,6 +25,9 @@ func TestKeep(t *testing.T) {
 		}
 		f.store(b, verified)
 		next[verified] += 10
+		if i%8 == 0 {
+			f.finish() // or what waits for being compressed takes the place of what was
+		}
 	}
 	f.settle()
 	f.finish()
