@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"shoal"
 	"shoal/rpclog"
 	"shoal/rpclog/service"
@@ -23,17 +25,18 @@ type logReader struct {
 	socket string // of the log service
 	may    map[shoal.DeviceID]bool
 	places chan struct{} // capacity maxReads: one for each reading that goes on
+	log    zerolog.Logger
 }
 
 // newLogReader lets devices read the log at a unix socket. The error has code BadRequest where one of the two is missing.
-func newLogReader(socket string, readers []shoal.DeviceID) (*logReader, error) {
+func newLogReader(socket string, readers []shoal.DeviceID, log zerolog.Logger) (*logReader, error) {
 	switch {
 	case socket == "" && len(readers) > 0:
 		return nil, shoal.Errorf(shoal.BadRequest, "devices are to read the log, and where it is is missing: give the log service's socket with --log-socket STATE/log.sock")
 	case socket != "" && len(readers) == 0:
 		return nil, shoal.Errorf(shoal.BadRequest, "there is a log, and nobody to read it: name devices with --log-reader DEVICE")
 	}
-	r := &logReader{socket: socket, may: make(map[shoal.DeviceID]bool), places: make(chan struct{}, maxReads)}
+	r := &logReader{socket: socket, may: make(map[shoal.DeviceID]bool), places: make(chan struct{}, maxReads), log: log}
 	for _, d := range readers {
 		r.may[d] = true
 	}
@@ -55,12 +58,13 @@ func (r *logReader) read(ctx context.Context, device shoal.DeviceID, q rpclog.Qu
 	defer cancel()
 	page, err := service.Read(ctx, r.socket, q)
 	switch {
-	case err != nil && errors.Is(context.Cause(ctx), errSlowLog):
-		return page, errSlowLog
-	case errors.Is(err, shoal.Denied): // the server itself, which is no fault of the device's
-		return page, shoal.Errorf(shoal.Unreachable, "the server may not read the log service's socket; start both as the same user")
+	case err == nil || errors.Is(err, shoal.BadRequest):
+		return page, err
+	case errors.Is(context.Cause(ctx), errSlowLog):
+		err = errSlowLog
 	}
-	return page, err
+	r.log.Warn().Err(err).Str("socket", r.socket).Msg("reading the log for a device")
+	return page, shoal.Errorf(shoal.Unreachable, "the log service did not answer the server, whose own log has the reason")
 }
 
-var errSlowLog = shoal.Errorf(shoal.Unreachable, "the log service did not answer within %v; narrow what you ask for, or see whether it runs", readTimeout)
+var errSlowLog = shoal.Errorf(shoal.Unreachable, "the log service did not answer within %v", readTimeout)

@@ -65,7 +65,7 @@ func New(c Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	reader, err := newLogReader(c.LogSocket, c.LogReaders)
+	reader, err := newLogReader(c.LogSocket, c.LogReaders, c.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"shoal"
 	"shoal/client"
 	"shoal/server"
 )
@@ -16,14 +18,18 @@ import (
 func newServer() *cobra.Command {
 	var c common
 	var log logging
-	var listen string
+	var config server.Config
+	var readers []string
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run a server: it knows who has what, and never carries pieces",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			transport, err := c.transport()
-			if err != nil {
+			var err error
+			if config.Transport, err = c.transport(); err != nil {
+				return err
+			}
+			if config.LogReaders, err = parseDevices("--log-reader", readers); err != nil {
 				return err
 			}
 			logger, err := log.open(&c, server.Device)
@@ -31,7 +37,8 @@ func newServer() *cobra.Command {
 				return err
 			}
 			defer log.close()
-			s, err := server.New(server.Config{Listen: listen, State: c.state, Transport: transport, Logger: logger})
+			config.State, config.Logger = c.state, logger
+			s, err := server.New(config)
 			if err != nil {
 				return err
 			}
@@ -46,8 +53,24 @@ func newServer() *cobra.Command {
 	}
 	c.addLocal(cmd, "server")
 	log.add(cmd)
-	cmd.Flags().StringVar(&listen, "listen", ":7400", "the address to listen on, HOST:PORT; port 0 for any free one")
+	f := cmd.Flags()
+	f.StringVar(&config.Listen, "listen", ":7400", "the address to listen on, HOST:PORT; port 0 for any free one")
+	f.StringVar(&config.Soap, "soap", os.Getenv("SHOAL_SOAP"), "the enrichment service's URL, which tells what published files are (SHOAL_SOAP)")
+	f.StringVar(&config.LogSocket, "log-socket", "", "the log service's socket: log.sock in its state folder, for those who may read the log")
+	f.StringArrayVar(&readers, "log-reader", nil, "a device that may read the log through the server; can be repeated")
 	return cmd
+}
+
+// parseDevices reads the devices that a flag names.
+func parseDevices(flag string, texts []string) (devices []shoal.DeviceID, err error) {
+	for _, text := range texts {
+		d, err := shoal.ParseDeviceID(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", flag, text, err)
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
 }
 
 func newPeer() *cobra.Command {

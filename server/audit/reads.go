@@ -13,11 +13,12 @@ import (
 const maxEnded = 65_536
 
 // count is what a device has read.
-type count struct{ lists, lookups, failed uint64 }
+type count struct{ lists, lookups, logs, failed uint64 }
 
 func (c *count) add(more count) {
 	c.lists += more.lists
 	c.lookups += more.lookups
+	c.logs += more.logs
 	c.failed += more.failed
 }
 
@@ -35,9 +36,9 @@ func newReads() reads {
 
 // Reader counts what one session reads. The methods are for one goroutine.
 type Reader struct {
-	log                    *Log
-	device                 shoal.DeviceID
-	lists, lookups, failed atomic.Uint64
+	log                          *Log
+	device                       shoal.DeviceID
+	lists, lookups, logs, failed atomic.Uint64
 }
 
 // Begin counts the reads of a session from now on; End must be called.
@@ -56,6 +57,9 @@ func (r *Reader) List(err error) { r.count(&r.lists, err) }
 
 // Lookup counts one LOOKUP.
 func (r *Reader) Lookup(err error) { r.count(&r.lookups, err) }
+
+// Log counts one LOG. If it was recorded as an event, whoever follows the log would make it grow.
+func (r *Reader) Log(err error) { r.count(&r.logs, err) }
 
 func (r *Reader) count(of *atomic.Uint64, err error) {
 	of.Add(1)
@@ -78,7 +82,7 @@ func (r *Reader) End() {
 
 // take returns what has been counted since it was taken last.
 func (r *Reader) take() count {
-	return count{r.lists.Swap(0), r.lookups.Swap(0), r.failed.Swap(0)}
+	return count{r.lists.Swap(0), r.lookups.Swap(0), r.logs.Swap(0), r.failed.Swap(0)}
 }
 
 // put adds what a session has read to sums. mu is held.

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"shoal"
@@ -12,7 +13,11 @@ import (
 
 // readLog answers LOG (rule S10).
 func (s *Session) readLog(ctx context.Context, m *wire.Log) (reply *wire.LogReply, err error) {
-	defer func(begin time.Time) { s.audit("log", m.Grep, shoal.Object{}, begin, err) }(time.Now())
+	defer func(begin time.Time) {
+		if s.reads.Log(err); errors.Is(err, shoal.Denied) {
+			s.audit("log", "", shoal.Object{}, begin, err)
+		}
+	}(time.Now())
 	if s.host.ReadLog == nil {
 		return nil, ErrLogDenied
 	}
