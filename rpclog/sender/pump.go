@@ -11,8 +11,13 @@ import (
 )
 
 const (
-	// flushEvery is how long a line waits for others at most before its batch is sent.
+	// flushEvery is how long a line waits for others at most before its batch is sent, once the pump has it.
 	flushEvery = 200 * time.Millisecond
+	// The ring is read that often: so often that it fills to an eighth in between, and less when nothing comes.
+	soonestDrain = 2 * time.Millisecond
+	quietDrain   = time.Second
+	quietAfter   = 10 * time.Second // without a line
+	wantedDrain  = wakeAt / 4       // bytes
 	// patience is how often a batch is sent that the service calls malformed.
 	patience = 3
 
@@ -33,8 +38,10 @@ type pump struct {
 	gap   uint64       // lines lost that no entry tells of yet
 	now   time.Time    // when the ring was read
 
-	taken    uint64    // tickets drawn when the ring was read
-	drainAt  time.Time // when to read it again; zero while the ring is idle
+	pace    time.Duration // from one reading of the ring to the next
+	drainAt time.Time
+	linesAt time.Time // when there last was something in it
+	flushed time.Time // when the open batch was last flushed
 	head     *batch    // what is sent until the service has it
 	strikes  int       // how often the service called head malformed
 	sending  bool
@@ -80,14 +87,15 @@ func (p *pump) run(w *Writer) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	closing, ended := w.closing, (<-chan struct{})(nil)
-	p.drainAt = time.Now() // lines may be there already, which woke nobody
+	p.now, p.flushed = time.Now(), time.Now()
+	p.setPace(flushEvery)
 	for !p.finished() {
 		p.send()
 		p.publish()
 		timer.Reset(p.pause())
 		select {
 		case <-p.ring.signal:
-			p.woken()
+			p.read()
 		case <-timer.C:
 			p.tick()
 		case o := <-p.courier.outcomes:
@@ -107,34 +115,37 @@ func (p *pump) run(w *Writer) {
 	p.end()
 }
 
-// woken is for a ring that has its first line after some idle time, or is half full.
-func (p *pump) woken() {
-	if p.closing {
-		return
-	}
-	if p.ring.waiting.Load() >= wakeAt {
-		p.drain(false)
-	}
-	if p.drainAt.IsZero() {
-		p.drainAt = time.Now().Add(flushEvery)
-	}
-}
-
 // tick does what is due.
 func (p *pump) tick() {
 	now := time.Now()
 	p.tell.tick(now)
-	if p.drainAt.IsZero() || now.Before(p.drainAt) {
-		return
-	}
-	before := p.taken
-	p.drain(false)
-	p.flush()
-	p.drainAt = now.Add(flushEvery)
-	if p.taken == before && p.ring.sleep(p.taken) {
-		p.drainAt = time.Time{}
+	if !now.Before(p.drainAt) {
+		p.read()
 	}
 }
+
+// read reads the ring, flushes what was read if it is time, and decides when to read again.
+func (p *pump) read() {
+	if p.closing {
+		return
+	}
+	before := p.now
+	bytes := p.drain(false)
+	if p.now.Sub(p.flushed) >= flushEvery {
+		p.flush()
+		p.flushed = p.now
+	}
+	pace := min(2*p.pace, flushEvery)
+	if bytes > 0 {
+		p.linesAt = p.now
+		pace = max(min(pace, p.now.Sub(before)*wantedDrain/time.Duration(bytes)), soonestDrain)
+	} else if p.now.Sub(p.linesAt) >= quietAfter {
+		pace = quietDrain
+	}
+	p.setPace(pace)
+}
+
+func (p *pump) setPace(pace time.Duration) { p.pace, p.drainAt = pace, p.now.Add(pace) }
 
 // pause returns how long there is nothing to do by itself.
 func (p *pump) pause() time.Duration {
@@ -150,10 +161,10 @@ func (p *pump) pause() time.Duration {
 	return time.Until(next)
 }
 
-// drain reads the ring.
-func (p *pump) drain(last bool) {
+// drain takes what is in the ring, and returns how many bytes that were.
+func (p *pump) drain(last bool) int {
 	p.now = time.Now()
-	p.taken = p.ring.take(last, p.line, func(n uint64) { p.lose(n, n) })
+	return p.ring.take(last, p.line, func(n uint64) { p.lose(n, n) })
 }
 
 func (p *pump) line(level zerolog.Level, text []byte) {

@@ -15,7 +15,8 @@ const (
 	maxLine   = 16 << 10 // bytes of a line that are kept
 	lineHead  = 8 + 4    // ticket, length and level
 
-	// Each granule of a shard that fills is added to ring.waiting, and with wakeAt bytes the reader is woken.
+	// Each granule of a shard that fills is added to ring.waiting, and with wakeAt bytes the reader is woken. That may cost
+	// the caller many microseconds, so it is for when lines come faster all of a sudden; else the reader looks in time.
 	granule = 16 << 10
 	wakeAt  = shards * shardSize / 2
 )
@@ -33,7 +34,6 @@ type ring struct {
 	_       [56]byte
 	waiting atomic.Int64 // bytes, rounded down to granules
 	_       [56]byte
-	idle    atomic.Bool   // the reader wants to be woken by the next line
 	full    atomic.Bool   // a line found no room; nor will others, until the reader comes
 	signal  chan struct{} // wakes the reader; holds one
 	_       [48]byte
@@ -123,19 +123,13 @@ func (r *ring) add(s *shard, level zerolog.Level, line []byte) bool {
 	filled := end/granule - s.used/granule
 	s.used = end
 	s.mu.Unlock()
-	if filled > 0 && r.waiting.Add(int64(filled)*granule) >= wakeAt || r.idle.Load() && r.idle.CompareAndSwap(true, false) {
+	if filled > 0 && r.waiting.Add(int64(filled)*granule) >= wakeAt {
 		select {
 		case r.signal <- struct{}{}:
 		default: // it is being woken
 		}
 	}
 	return true
-}
-
-// sleep makes the next line wake the reader, unless there is one already: then it returns false.
-func (r *ring) sleep(taken uint64) bool {
-	r.idle.Store(true)
-	return r.tickets.Load() == taken || !r.idle.CompareAndSwap(true, false)
 }
 
 // stretch is what one shard held.
@@ -145,18 +139,18 @@ type stretch struct {
 }
 
 // take reads what there is, in order: line for each line, valid until it returns, and lost where that many found no room.
-// It returns how many tickets were drawn until then. There may be only one reader. After the last time lines are not
-// taken any more, and counted as lost.
-func (r *ring) take(last bool, line func(zerolog.Level, []byte), lost func(uint64)) uint64 {
+// It returns how many bytes that were. There may be only one reader. After the last time lines are not taken any more, and
+// counted as lost.
+func (r *ring) take(last bool, line func(zerolog.Level, []byte), lost func(uint64)) (bytes int) {
 	var taken [shards]stretch
 	for i := range r.shards {
 		r.shards[i].mu.Lock()
 	}
-	drawn := r.tickets.Load()
 	r.waiting.Store(0)
 	r.full.Store(last)
 	for i := range r.shards {
 		s := &r.shards[i]
+		bytes += s.used
 		taken[i] = stretch{s.buf[:s.used], s.lost, s.lostAt}
 		s.buf, r.spare[i] = r.spare[i], s.buf
 		s.used, s.lost = 0, 0
@@ -176,7 +170,7 @@ func (r *ring) take(last bool, line func(zerolog.Level, []byte), lost func(uint6
 			}
 		}
 		if next == nil {
-			return drawn
+			return bytes
 		}
 		if next.lost > 0 && next.lostAt == first {
 			lost(next.lost)

@@ -33,7 +33,7 @@ func TestWriterDelivers(t *testing.T) {
 		wantCounts(t, w, Counts{Sent: 1, Stored: 1})
 		time.Sleep(time.Hour)
 		logger.Info().Msg("after a while")
-		time.Sleep(2 * flushEvery)
+		time.Sleep(quietDrain)
 		wantCounts(t, w, Counts{Sent: 2, Stored: 2})
 		logger.Info().Msg("at the end")
 		must(t, closeNow(w))
@@ -50,7 +50,7 @@ func TestWriterSendsInBulk(t *testing.T) {
 		f := startFake(t, testKey)
 		var c console
 		w := mustStart(t, f.config(t.TempDir(), &c))
-		const lines = 30_000
+		const lines = 12_000
 		for i := 0; i < lines; i += 1000 {
 			log(w, i, i+1000)
 			time.Sleep(time.Millisecond)
@@ -70,7 +70,7 @@ func TestWriterOverflows(t *testing.T) {
 		f := startFake(t, testKey)
 		var c console
 		w := mustStart(t, f.config(t.TempDir(), &c))
-		const lines = 200_000
+		const lines = 60_000
 		log(w, 0, lines) // faster than they are read
 		must(t, closeNow(w))
 		lost := checkNumbers(t, f.received(w), lines)
@@ -101,7 +101,7 @@ func TestServiceAway(t *testing.T) {
 		f.set(func() { f.down = false })
 		time.Sleep(2 * lastPause)
 		log(w, n, n+1)
-		time.Sleep(2 * flushEvery)
+		time.Sleep(quietDrain)
 		checkNumbers(t, f.received(w), n+1)
 		wantCounts(t, w, Counts{Sent: 1501, Stored: 1501})
 		if c.told("takes entries again") != 1 || f.again > 0 {
