@@ -5,47 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"shoal"
 	"shoal/tests/netns"
+	"shoal/tests/rpcbind"
 )
-
-// startRpcbind starts a rpcbind that ends with the test, or by stop.
-func startRpcbind(t *testing.T) (stop func()) {
-	t.Helper()
-	cmd := exec.Command(tool(t, "rpcbind"), "-f")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop = func() {
-		_ = cmd.Process.Kill() // it may have been killed already
-		_ = cmd.Wait()
-	}
-	t.Cleanup(stop)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for {
-		_, err := portOf(ctx, ProtocolTCP)
-		if err == nil {
-			return stop
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
-			t.Fatalf("rpcbind does not begin: %v", err)
-		}
-	}
-}
 
 func mapping(protocol, port uint32) Mapping { return Mapping{testProgram, 2, protocol, port} }
 
@@ -58,8 +28,7 @@ func portOf(ctx context.Context, protocol uint32) (port uint32, err error) {
 }
 
 func TestRpcbind(t *testing.T) {
-	tool(t, "rpcbind")
-	tool(t, "rpcinfo")
+	rpcbind.Need(t)
 	if !netns.Isolate(t) { // rpcbind is this machine's, or nobody's
 		return
 	}
@@ -72,7 +41,7 @@ func TestRpcbind(t *testing.T) {
 	// listed compares what rpcinfo shows of the program, as "tcp 700 udp 701".
 	listed := func(want string) {
 		t.Helper()
-		out, err := rpcinfo(t, "-p", "127.0.0.1")
+		out, err := rpcbind.Info(t, "-p", "127.0.0.1")
 		must(err)
 		var got []string
 		for line := range strings.Lines(out) {
@@ -88,7 +57,7 @@ func TestRpcbind(t *testing.T) {
 	if err := Register(ctx, mapping(ProtocolTCP, 700)); !errors.Is(err, ErrNoRpcbind) || !errors.Is(err, shoal.Unreachable) {
 		t.Errorf("without rpcbind: %v", err)
 	}
-	stop := startRpcbind(t)
+	stop := rpcbind.Start(t)
 	must(Register(ctx, mapping(ProtocolTCP, 700)))
 	must(Register(ctx, mapping(ProtocolUDP, 701)))
 	listed("tcp 700 udp 701")
@@ -103,7 +72,7 @@ func TestRpcbind(t *testing.T) {
 	must(Unregister(ctx, mapping(ProtocolUDP, 701)))
 	listed("")
 
-	if out, err := rpcinfo(t, "-t", "127.0.0.1", strconv.Itoa(testProgram)); err == nil {
+	if out, err := rpcbind.Info(t, "-t", "127.0.0.1", strconv.Itoa(testProgram)); err == nil {
 		t.Errorf("rpcinfo finds the program: %s", out)
 	}
 	tcp, udp := serve(t, testServer())
@@ -114,7 +83,7 @@ func TestRpcbind(t *testing.T) {
 		must(Register(ctx, mapping(protocol, port)))
 	}
 	for _, flag := range []string{"-t", "-u"} { // which asks rpcbind for the address
-		if out, err := rpcinfo(t, flag, "127.0.0.1", strconv.Itoa(testProgram), "2"); err != nil || !strings.Contains(out, "ready and waiting") {
+		if out, err := rpcbind.Info(t, flag, "127.0.0.1", strconv.Itoa(testProgram), "2"); err != nil || !strings.Contains(out, "ready and waiting") {
 			t.Errorf("rpcinfo %s: %v, %s", flag, err, out)
 		}
 	}

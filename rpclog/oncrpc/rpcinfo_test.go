@@ -3,40 +3,12 @@ package oncrpc
 import (
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"shoal/tests/rpcbind"
 )
-
-// tool finds a program that scripts/setup.sh provides, and skips the test where it is not there.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	for _, dir := range []string{"/usr/sbin", "/sbin", "../../build/tools/sbin", "../../build/tools/usr/bin", "../../build/tools/usr/sbin"} {
-		path, err := filepath.Abs(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-	}
-	t.Skipf("there is no %s: bash scripts/setup.sh test provides it", name)
-	return ""
-}
-
-// rpcinfo runs Debian's rpcinfo, which calls by libtirpc.
-func rpcinfo(t *testing.T, args ...string) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), tool(t, "rpcinfo"), args...)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
 
 // universal returns a port as rpcinfo takes addresses (RFC 5665 section 5.2.3.3).
 func universal(t *testing.T, address string) string {
@@ -59,7 +31,7 @@ func TestRpcinfo(t *testing.T) {
 		program := strconv.Itoa(testProgram)
 		check := func(ok bool, want string, args ...string) {
 			t.Helper()
-			out, err := rpcinfo(t, args...)
+			out, err := rpcbind.Info(t, args...)
 			if (err == nil) != ok || !strings.Contains(out, want) {
 				t.Errorf("rpcinfo %s: %v, %s instead of %q", strings.Join(args, " "), err, out, want)
 			}
