@@ -1,0 +1,5 @@
+package meta
+
+const childEnv = "SHOAL_META_CHILD"
+
+func child(string) {}

@@ -1,0 +1,60 @@
+package meta
+
+import (
+	"sync"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"shoal"
+)
+
+// recount is after how many questions the names of a group are counted anew. Other servers add some meanwhile, so the
+// limit holds about.
+const recount = 4096
+
+// countedGroups is for how many groups the number of names is remembered.
+const countedGroups = 1 << 14
+
+// counts remembers how many names groups have: counting takes milliseconds in a large one.
+type counts struct {
+	mu     sync.Mutex // guards groups
+	groups map[shoal.Group]*counted
+}
+
+type counted struct {
+	names int64
+	asked int64 // since then
+}
+
+// names returns about how many names the group has, not too few but for what other servers add meanwhile. Each question
+// is taken for a name that is added.
+func (t *transaction) names(g shoal.Group) int64 {
+	c := &t.s.count
+	c.mu.Lock()
+	if n := c.groups[g]; n != nil && n.asked < recount && n.names+n.asked < MaxNames {
+		n.asked++
+		defer c.mu.Unlock()
+		return n.names + n.asked - 1
+	}
+	c.mu.Unlock()
+	names := t.countAll(objectKey(g, ""))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.groups) >= countedGroups {
+		clear(c.groups)
+	}
+	c.groups[g] = &counted{names: names, asked: 1}
+	return names
+}
+
+func (t *transaction) countAll(prefix key) int64 {
+	if t.failed != nil {
+		return 0
+	}
+	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithCountOnly(), clientv3.WithSerializable())
+	if err != nil {
+		t.fail(err)
+		return 0
+	}
+	return r.Count
+}

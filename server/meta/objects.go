@@ -1,0 +1,158 @@
+package meta
+
+import (
+	"shoal"
+	"shoal/xdr"
+)
+
+// MaxNames is about how many names a group can have.
+const MaxNames = 250_000
+
+// Publish makes a name stand for an object in a group, and says that the asker's copies of it are offered; for members.
+// The error's code is Denied, NotFound, NameTaken (it stands for something else, which the outcome tells) or Limit.
+type Publish struct {
+	Group   shoal.Group
+	Name    shoal.Name
+	Content shoal.Object
+}
+
+func (m *Publish) check() error {
+	return first(checkGroup(m.Group), checkName(m.Name), m.Content.Check())
+}
+
+func (m *Publish) append(b []byte) []byte {
+	b = xdr.AppendString(xdr.AppendString(b, m.Group), m.Name)
+	return xdr.AppendInt64(xdr.AppendFixed(b, m.Content.ID[:]), m.Content.Size)
+}
+
+func (m *Publish) decide(t *transaction) error {
+	user, err := t.member(m.Group)
+	if err != nil {
+		return err
+	}
+	o := &Object{Group: m.Group, Name: m.Name}
+	t.expectAbsent(o.key())
+	there := t.load(o)
+	switch {
+	case !there:
+		if t.names(m.Group) >= MaxNames {
+			return shoal.Errorf(shoal.Limit, "the group %q has %d names, and more are not possible; unpublish what is not needed any more", m.Group, MaxNames)
+		}
+		o.Content, o.Publisher, o.Device, o.Published, o.Shared = m.Content, user, t.id.Device, t.now, true
+		t.put(o)
+	case o.Content != m.Content:
+		t.outcome.Stands = o.Content
+		return shoal.Errorf(shoal.NameTaken, "the name %q stands for %v (%d bytes), not for %v (%d bytes): "+
+			"publish under another name, or unpublish the one that is there first", m.Name, o.Content.ID, o.Content.Size, m.Content.ID, m.Content.Size)
+	case o.Publisher != user:
+		share := &Share{Group: m.Group, Name: m.Name, User: user}
+		if !t.load(share) {
+			t.put(share)
+		}
+	case !o.Shared:
+		o.Shared = true
+		t.put(o)
+	}
+	return nil
+}
+
+// Unpublish takes a name away from the file it stands for, for its publisher or the group's owner. The error's code is
+// Denied or NotFound.
+type Unpublish struct {
+	Group shoal.Group
+	Name  shoal.Name
+	File  shoal.FileID
+}
+
+func (m *Unpublish) check() error { return first(checkGroup(m.Group), checkName(m.Name)) }
+
+func (m *Unpublish) append(b []byte) []byte {
+	return xdr.AppendFixed(xdr.AppendString(xdr.AppendString(b, m.Group), m.Name), m.File[:])
+}
+
+func (m *Unpublish) decide(t *transaction) error {
+	o, user, err := t.published(m.Group, m.Name, m.File)
+	if err != nil {
+		return err
+	}
+	if o.Publisher != user {
+		if g := (&Group{Name: m.Group}); !t.load(g) || g.Owner != user {
+			return shoal.Errorf(shoal.Denied, "only its publisher, %q, and the group's owner may unpublish %q; "+
+				"shoal stop-share ends the sharing of your own copies", o.Publisher, m.Name)
+		}
+	}
+	t.delete(o.key())
+	t.deleteAll(shareKey(m.Group, m.Name, ""))
+	return nil
+}
+
+// StopShare says that the asker's copies of what a name stands for are offered no longer. The name goes when no member's
+// copies are. The error's code is Denied or NotFound.
+type StopShare struct {
+	Group shoal.Group
+	Name  shoal.Name
+	File  shoal.FileID
+}
+
+func (m *StopShare) check() error { return first(checkGroup(m.Group), checkName(m.Name)) }
+
+func (m *StopShare) append(b []byte) []byte {
+	return xdr.AppendFixed(xdr.AppendString(xdr.AppendString(b, m.Group), m.Name), m.File[:])
+}
+
+func (m *StopShare) decide(t *transaction) error {
+	o, user, err := t.published(m.Group, m.Name, m.File)
+	if err != nil {
+		return err
+	}
+	own := shareKey(m.Group, m.Name, user)
+	byPublisher := o.Publisher == user && o.Shared
+	if !byPublisher && !t.has(own) {
+		return shoal.Errorf(shoal.NotFound, "you do not share %q in the group %q", m.Name, m.Group)
+	}
+	if byPublisher {
+		o.Shared = false
+	}
+	if t.othersShare(o, user) {
+		if byPublisher {
+			t.put(o)
+		} else {
+			t.delete(own)
+		}
+		return nil
+	}
+	t.delete(o.key())
+	t.deleteAll(shareKey(m.Group, m.Name, ""))
+	return nil
+}
+
+// othersShare reports whether a member other than the user offers copies of o.
+func (t *transaction) othersShare(o *Object, user Username) bool {
+	if o.Shared && t.has(memberKey(o.Group, o.Publisher)) {
+		return true
+	}
+	prefix := shareKey(o.Group, o.Name, "")
+	for _, k := range t.list(prefix) {
+		if u := Username(k[len(prefix):]); u != user && t.has(memberKey(o.Group, u)) {
+			return true
+		}
+	}
+	return false
+}
+
+// published returns the object of that content and name in a group, and the asker, who must be in the group.
+func (t *transaction) published(g shoal.Group, n shoal.Name, file shoal.FileID) (*Object, Username, error) {
+	user, err := t.member(g)
+	if err != nil {
+		return nil, "", err
+	}
+	o := &Object{Group: g, Name: n}
+	switch {
+	case !t.load(o):
+		return nil, "", shoal.Errorf(shoal.NotFound, "there is no %q in the group %q; shoal ls shows what there is", n, g)
+	case o.Content.ID != file:
+		t.outcome.Stands = o.Content
+		return nil, "", shoal.Errorf(shoal.NotFound, "the name %q stands for %v, not for %v", n, o.Content.ID, file)
+	}
+	return o, user, nil
+}

@@ -1,0 +1,105 @@
+package meta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"shoal"
+	"shoal/server/meta/embedded"
+)
+
+// Restore makes the folder of an embedded etcd from a backup. There must be no folder, or an empty one; it is there with
+// all that the backup has, or not at all. The revisions go on far above those of the backup, so that who has seen a later
+// one of the state that was lost does not mistake it. The error's code is Exists, Corrupt or Unsupported.
+func Restore(ctx context.Context, path, folder string, log zerolog.Logger) (BackupInfo, error) {
+	info, err := restore(ctx, path, folder, log)
+	if err != nil {
+		return info, fmt.Errorf("restoring %s: %w", path, err)
+	}
+	return info, nil
+}
+
+func restore(ctx context.Context, path, folder string, log zerolog.Logger) (info BackupInfo, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return info, err
+	}
+	defer f.Close()
+	// Nothing is made before all is known to be good.
+	info, err = readBackup(f, func(k key, value []byte) error {
+		if k == versionKey {
+			_, err := decodeVersion(value)
+			return err
+		}
+		_, err := decodeRecord(k, value)
+		return err
+	})
+	if err != nil {
+		return info, err
+	}
+	if there, err := os.ReadDir(folder); err == nil && len(there) > 0 {
+		return info, shoal.Errorf(shoal.Exists, "the folder %s is not empty; a backup is restored into a new one", folder)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return info, err
+	}
+	folder = filepath.Clean(folder)
+	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+		return info, err
+	}
+	part, err := os.MkdirTemp(filepath.Dir(folder), filepath.Base(folder)+".*.part")
+	if err != nil {
+		return info, err
+	}
+	defer os.RemoveAll(part)
+	if err := fillFolder(ctx, f, part, info, log); err != nil {
+		return info, err
+	}
+	if err := os.Remove(folder); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return info, err
+	}
+	if err := os.Rename(part, folder); err != nil {
+		return info, err
+	}
+	return info, embedded.SyncFolder(filepath.Dir(folder))
+}
+
+// fillFolder starts an etcd in the folder and gives it what the backup has.
+func fillFolder(ctx context.Context, backup io.Reader, folder string, info BackupInfo, log zerolog.Logger) error {
+	server, err := embedded.Start(ctx, folder, log)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	var batch []clientv3.Op
+	size := 0
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		_, err := server.Client().Txn(ctx).Then(batch...).Commit()
+		batch, size = batch[:0], 0
+		return err
+	}
+	_, err = readBackup(backup, func(k key, value []byte) error {
+		if k == versionKey {
+			value = appendVersion(info.Revision + ahead)
+		}
+		batch = append(batch, clientv3.OpPut(DefaultPrefix+string(k), string(value)))
+		if size += len(k) + len(value); len(batch) < 2048 && size < 1<<20 {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
