@@ -158,10 +158,23 @@ func (c *Client) Unpublish(ctx context.Context, group shoal.Group, name shoal.Na
 	return c.tracker.Unpublish(ctx, group, name, found.Object.ID)
 }
 
+// Sampling says whether a publisher gives a file's beginning away, so that the server can tell what it is.
+type Sampling bool
+
+// Without a sample, all that is told of a file is guessed from its name.
+const (
+	NoSample   Sampling = false
+	WithSample Sampling = true
+)
+
 // Publish makes file stand for name in the group and serves it for as long as the Client is open. It returns when the
 // server knows.
-func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File) error {
-	if err := c.tracker.Publish(ctx, group, name, file.Object()); err != nil {
+func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling) error {
+	var sample tracker.Sample
+	if sampling == WithSample {
+		sample = func() []byte { return c.head(file) }
+	}
+	if err := c.tracker.Publish(ctx, group, name, file.Object(), sample); err != nil {
 		return err
 	}
 	swarm := shoal.Swarm{Group: group, Object: file.Object()}
@@ -171,6 +184,21 @@ func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name
 		shoal.Errorf(shoal.Unreachable, "the server at %s did not take the announcement; is it running?", c.config.Server))
 	defer cancel()
 	return c.tracker.Announced(ctx)
+}
+
+// head is the beginning of a file that is published, or nothing where it cannot be read as it was published.
+func (c *Client) head(file *store.File) []byte {
+	head, err := file.Head(shoal.MaxHead)
+	if err != nil {
+		c.config.Log.Debug().Err(err).Msg("publishing without a sample")
+	}
+	return head
+}
+
+// Info finds what is published under a name or FileID, without fetching it. The error has code NotFound where there is
+// nothing.
+func (c *Client) Info(ctx context.Context, group shoal.Group, target string) (*tracker.Found, error) {
+	return c.find(ctx, Get{Group: group, Target: target})
 }
 
 // chooseServer is the server that was named, or the only one that is pinned.

@@ -35,6 +35,9 @@ type controlRequest struct {
 	Group shoal.Group `json:"group"`
 	Name  shoal.Name  `json:"name"`
 	Path  string      `json:"path,omitempty"`
+	// NoSample keeps the file's beginning from the server. Of a file that is handed over it always is: that is for whoever
+	// published it first to decide.
+	NoSample bool `json:"no_sample,omitempty"`
 	// Verified hands over a file that this process has just fetched and verified.
 	Verified *verifiedFile `json:"verified,omitempty"`
 	manifest []byte        // of Verified, as MANIFEST's reply has it
@@ -185,7 +188,7 @@ func (d *Daemon) controlPublish(ctx context.Context, r controlRequest, say func(
 		return err
 	}
 	o := file.Object()
-	if err := d.Share(ctx, r.Group, r.Name, file); err != nil {
+	if err := d.Share(ctx, r.Group, r.Name, file, Sampling(!r.NoSample && r.Verified == nil)); err != nil {
 		return err
 	}
 	say(controlLine{Object: &o})

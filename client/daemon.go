@@ -11,6 +11,7 @@ import (
 
 	"shoal"
 	"shoal/client/store"
+	"shoal/client/tracker"
 )
 
 // checkEvery is how often a daemon looks whether its files are still what was published, besides at each request.
@@ -126,10 +127,26 @@ func (d *Daemon) restore() error {
 			}
 			continue
 		}
-		d.tracker.Restore(e.Group, e.Name, e.Object)
+		d.tracker.Restore(e.Group, e.Name, e.Object, d.sample(shoal.Swarm{Group: e.Group, Object: e.Object}, Sampling(!e.Withheld)))
 		d.offer(label{e.Group, e.Name}, file)
 	}
 	return nil
+}
+
+// sample is how the beginning of a served file is read whenever it is published; nil where it is withheld.
+func (d *Daemon) sample(swarm shoal.Swarm, sampling Sampling) tracker.Sample {
+	if sampling == NoSample {
+		return nil
+	}
+	return func() []byte {
+		d.mu.Lock()
+		file := d.files[swarm]
+		d.mu.Unlock()
+		if file == nil { // withdrawn
+			return nil
+		}
+		return d.head(file)
+	}
 }
 
 // offer serves file under a name, and takes it over.
@@ -152,16 +169,24 @@ func (d *Daemon) offer(l label, file *store.File) {
 
 // Share makes file stand for name in the group, serves it, and remembers that. It takes the file over. It returns when
 // the server knows, or, where the server cannot be reached, with an error of code Unreachable and nothing done.
-func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File) error {
+func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling) error {
 	d.checkName(label{group, name})
 	d.freeNames(ctx)
-	err := d.tracker.Publish(ctx, group, name, file.Object())
+	// It is not served yet, so its beginning is read from the file itself now, and from what is served later.
+	var first tracker.Sample
+	if sampling == WithSample {
+		first = func() []byte { return d.head(file) }
+	}
+	err := d.tracker.Publish(ctx, group, name, file.Object(), first)
 	if err == nil {
 		err = d.supersede(label{group, name}, file.Object())
 	}
 	if err == nil {
+		later := d.sample(shoal.Swarm{Group: group, Object: file.Object()}, sampling)
+		d.tracker.Restore(group, name, file.Object(), later)
 		err = d.catalog.Put(store.Entry{
 			Group: group, Name: name, Object: file.Object(), Path: file.Path(), Stamp: file.Stamp(), Manifest: file.Manifest(),
+			Withheld: sampling == NoSample,
 		})
 	}
 	if err != nil {
@@ -180,9 +205,7 @@ func (d *Daemon) supersede(l label, o shoal.Object) error {
 	if !known || before == o {
 		return nil
 	}
-	err := d.forget(l, shoal.Errorf(shoal.NotFound, "%q stands for something else now", l.name))
-	d.tracker.Restore(l.group, l.name, o)
-	return err
+	return d.forget(l, shoal.Errorf(shoal.NotFound, "%q stands for something else now", l.name))
 }
 
 // Unpublish takes a name away, here and at the server.

@@ -111,7 +111,7 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 		"MAX_SOFTWARE": maxSoftware, "MAX_HOST": maxHost, "MAX_STATEMENT": MaxStatement, "MAX_PIECES": shoal.MaxPieces,
 		"MAX_SIBLINGS": maxSiblings, "MAX_SOURCES": MaxSources, "MAX_LIST": MaxList, "MAX_OFFERS": MaxOffers, "MAX_HAVE": MaxHave,
 		"MAX_VALUES": maxValues, "MAX_HEAD": shoal.MaxHead, "MAX_FACT": shoal.MaxFact, "MAX_USER": maxUser,
-		"MAX_OPERATION": maxOperation, "MAX_GREP": maxGrep, "MAX_CURSOR": MaxCursor, "MAX_LINES": MaxLines,
+		"MAX_OPERATION": maxOperation, "MAX_GREP": MaxGrep, "MAX_CURSOR": MaxCursor, "MAX_LINES": MaxLines,
 	}
 	for name, value := range s.Consts {
 		got, ok := inCode[name]

@@ -18,13 +18,13 @@ const (
 	MaxHave       = 1024
 	MaxLines      = 524288
 	MaxCursor     = 255
+	MaxGrep       = 1024
 	MaxSwarms     = 1024 // swarms that one connection may have joined (rule P2)
 	maxText       = 1024
 	maxSoftware   = 64
 	maxHost       = 255
 	maxUser       = 255
 	maxOperation  = 64
-	maxGrep       = 1024
 	maxSiblings   = 27
 	maxBitfield   = shoal.MaxPieces / 8
 	maxTail       = 1024

@@ -40,7 +40,7 @@ func (m *Log) decode(d *xdr.Decoder) {
 	m.Operation = text(d, maxOperation)
 	m.Level = enumFrom(d, "log_level", 0, lastLevel)
 	m.Since = d.Int64()
-	m.Grep = text(d, maxGrep)
+	m.Grep = text(d, MaxGrep)
 	m.Unverified = d.Bool()
 	m.Last = d.Uint32()
 	m.After = text(d, MaxCursor)

@@ -22,6 +22,7 @@ type Entry struct {
 	Path     string // absolute
 	Stamp    Stamp  // what the file had when it was hashed
 	Manifest *shoal.Manifest
+	Withheld bool // the file's beginning is not to be given away
 }
 
 // Catalog is what this device serves, kept over restarts: a bbolt file that one process at a time has open. What it
@@ -29,7 +30,7 @@ type Entry struct {
 //
 // Its buckets: "meta" has the version of the format; "entries" maps group, a zero byte and name to an entry; "manifests"
 // maps a FileID to its manifest, once however many names it has; "names" has a FileID and an entry's key for each name,
-// which tells when a manifest is not needed any more.
+// which tells when a manifest is not needed any more; "withheld" has the key of each entry that is.
 type Catalog struct {
 	db   *bbolt.DB
 	path string
@@ -42,6 +43,7 @@ var (
 	entriesBucket   = []byte("entries")
 	manifestsBucket = []byte("manifests")
 	namesBucket     = []byte("names")
+	withheldBucket  = []byte("withheld")
 	versionKey      = []byte("version")
 )
 
@@ -78,7 +80,7 @@ func (c *Catalog) prepare(tx *bbolt.Tx) error {
 			return shoal.Errorf(shoal.Unsupported, "%s is a catalog of version %d, and this program knows version %d; use the program that wrote it", c.path, v, catalogVersion)
 		}
 	}
-	for _, name := range [][]byte{metaBucket, entriesBucket, manifestsBucket, namesBucket} {
+	for _, name := range [][]byte{metaBucket, entriesBucket, manifestsBucket, namesBucket, withheldBucket} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
@@ -121,6 +123,7 @@ func (c *Catalog) All() ([]Entry, error) {
 				return nil
 			}
 			e.Manifest = manifests[e.Object]
+			e.Withheld = tx.Bucket(withheldBucket).Get(key) != nil
 			entries = append(entries, e)
 			return nil
 		})
@@ -155,6 +158,11 @@ func put(tx *bbolt.Tx, e *Entry) error {
 	if err := tx.Bucket(namesBucket).Put(nameKey(e.Object.ID, key), nil); err != nil {
 		return err
 	}
+	if e.Withheld {
+		if err := tx.Bucket(withheldBucket).Put(key, []byte{1}); err != nil {
+			return err
+		}
+	}
 	return tx.Bucket(entriesBucket).Put(key, encodeEntry(e))
 }
 
@@ -164,6 +172,9 @@ func remove(tx *bbolt.Tx, key []byte) error {
 	value := entries.Get(key)
 	if value == nil {
 		return nil
+	}
+	if err := tx.Bucket(withheldBucket).Delete(key); err != nil {
+		return err
 	}
 	e, err := decodeEntry(key, value)
 	if err != nil { // whose manifest it was cannot be told

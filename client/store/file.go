@@ -205,10 +205,27 @@ func (f *File) Check() error {
 	return nil
 }
 
-// changed is the error that peers are told, so it does not say where the file is.
 // changed is what peers are told too, so it does not say where the file is.
 func (f *File) changed(how string) error {
 	return shoal.Errorf(shoal.Changed, "the file is no longer what was published: %s; publish it again", how)
+}
+
+// Head returns the first limit bytes, or all where there are fewer. The error has code Changed when the file is no longer
+// what was published.
+func (f *File) Head(limit int) ([]byte, error) {
+	if err := f.Hold(); err != nil {
+		return nil, fmt.Errorf("reading the beginning of %s: %w", f.path, err)
+	}
+	defer f.Release()
+	head := make([]byte, min(f.object.Size, int64(limit)))
+	_, err := f.ReadAt(head, 0)
+	if changed := f.Check(); changed != nil {
+		return nil, changed
+	}
+	if err != nil {
+		return nil, diskError(err, "reading the beginning of %s", f.path)
+	}
+	return head, nil
 }
 
 // Close gives the descriptor back as soon as nobody holds the file; it does not wait for that. A second Close returns

@@ -68,11 +68,13 @@ func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
 	t.mu.Lock()
 	todo := maps.Clone(t.published)
 	t.mu.Unlock()
-	for label, o := range todo {
-		if !t.isPublished(label, o) { // forgotten meanwhile
+	for label, p := range todo {
+		if !t.isPublished(label, p.object) { // forgotten meanwhile
 			continue
 		}
-		m := wire.Publish{Sequence: t.nextSequence(), Group: label.group, Name: label.name, Content: o}
+		m := wire.Publish{
+			Sequence: t.nextSequence(), Group: label.group, Name: label.name, Content: p.object, Head: p.sample.of(p.object),
+		}
 		err := l.Call(ctx, wire.KindPublish, &m, &wire.MutationReply{})
 		var lost *link.LostError
 		if errors.As(err, &lost) || ctx.Err() != nil {
@@ -88,7 +90,7 @@ func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
 func (t *Tracker) isPublished(l label, o shoal.Object) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.published[l] == o
+	return t.published[l].object == o
 }
 
 // announce sends the changed offers, and first the candidates if there are any to send.

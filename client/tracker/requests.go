@@ -21,7 +21,10 @@ type Source struct {
 type Found struct {
 	Name    shoal.Name
 	Object  shoal.Object
-	Sources []Source
+	Whole   int // sources that have all of it, and those that have a part, as the server counts them
+	Partial int
+	Facts   shoal.Facts
+	Sources []Source // up to 50 that can be asked
 }
 
 // Ping asks the server for a sign of life.
@@ -31,20 +34,20 @@ func (t *Tracker) Ping(ctx context.Context) error {
 
 // Publish makes name stand for o in the group, now and after every reconnection. The error has code NameTaken where
 // the name stands for something else.
-func (t *Tracker) Publish(ctx context.Context, group shoal.Group, name shoal.Name, o shoal.Object) error {
-	m := wire.Publish{Sequence: t.nextSequence(), Group: group, Name: name, Content: o}
+func (t *Tracker) Publish(ctx context.Context, group shoal.Group, name shoal.Name, o shoal.Object, sample Sample) error {
+	m := wire.Publish{Sequence: t.nextSequence(), Group: group, Name: name, Content: o, Head: sample.of(o)}
 	if err := t.call(ctx, wire.KindPublish, &m, &wire.MutationReply{}); err != nil {
 		return err
 	}
-	t.Restore(group, name, o)
+	t.Restore(group, name, o, sample)
 	return nil
 }
 
 // Restore makes name be published at the next connection, and every one after it.
-func (t *Tracker) Restore(group shoal.Group, name shoal.Name, o shoal.Object) {
+func (t *Tracker) Restore(group shoal.Group, name shoal.Name, o shoal.Object, sample Sample) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.published[label{group, name}] = o
+	t.published[label{group, name}] = publication{o, sample}
 }
 
 // Forget makes name not be published again at the next connection.
@@ -100,7 +103,9 @@ func (t *Tracker) lookup(ctx context.Context, m *wire.Lookup) (*Found, error) {
 	if err := t.call(ctx, wire.KindLookup, m, &reply); err != nil {
 		return nil, err
 	}
-	found := &Found{Name: reply.Name, Object: reply.Content}
+	found := &Found{
+		Name: reply.Name, Object: reply.Content, Whole: int(reply.Whole), Partial: int(reply.Partial), Facts: *reply.Facts,
+	}
 	for _, s := range reply.Sources {
 		source := Source{Device: s.Device, Session: s.Session, Pieces: int(s.Pieces)}
 		candidates, err := identity.VerifyCandidates(s.Candidates, s.Device, t.Now())
@@ -118,6 +123,15 @@ func (t *Tracker) lookup(ctx context.Context, m *wire.Lookup) (*Found, error) {
 		}
 	}
 	return found, nil
+}
+
+// Log reads a part of the realm's log. The error has code Denied where this device may not.
+func (t *Tracker) Log(ctx context.Context, m *wire.Log) (*wire.LogReply, error) {
+	reply := new(wire.LogReply)
+	if err := t.call(ctx, wire.KindLog, m, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
 }
 
 // nextSequence numbers this device's mutations. Several processes of a device share the numbers, so they follow the

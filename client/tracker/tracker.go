@@ -51,7 +51,7 @@ type Tracker struct {
 	fatal     error // why no connection will ever come
 	ahead     time.Duration
 	sequence  uint64
-	published map[label]shoal.Object
+	published map[label]publication
 	offers    map[shoal.Swarm]uint32
 	changed   map[shoal.Swarm]struct{} // offers that the server has not been told of
 	told      chan struct{}            // closed when changed has become empty; nil when nobody waits for that
@@ -63,13 +63,35 @@ type label struct {
 	name  shoal.Name
 }
 
+// publication is what a name is to stand for.
+type publication struct {
+	object shoal.Object
+	sample Sample
+}
+
+// Sample returns the first object.HeadSize() bytes of a published file, or nothing where they cannot be had. It is called
+// whenever the file is published, so that they need not be kept. A nil Sample withholds them.
+type Sample func() []byte
+
+// of is the sample as PUBLISH may carry it (rule S8).
+func (s Sample) of(o shoal.Object) []byte {
+	if s == nil {
+		return nil
+	}
+	head := s()
+	if len(head) != o.HeadSize() {
+		return nil
+	}
+	return head
+}
+
 // New makes a Tracker that is not connected yet.
 func New(config Config) *Tracker {
 	if config.Dial == nil {
 		config.Dial = link.TCP(config.Transport)
 	}
 	return &Tracker{
-		config: config, up: make(chan struct{}), published: map[label]shoal.Object{},
+		config: config, up: make(chan struct{}), published: map[label]publication{},
 		offers: map[shoal.Swarm]uint32{}, changed: map[shoal.Swarm]struct{}{}, wake: make(chan struct{}, 1),
 	}
 }

@@ -219,8 +219,8 @@ func within(t *testing.T, do func(t *testing.T, s *server)) {
 func TestReconnects(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
 		tr, stop := s.track(nil)
-		must(t, tr.Publish(t.Context(), shoal.Public, "one", object(1)))
-		must(t, tr.Publish(t.Context(), shoal.Public, "two", object(2)))
+		must(t, tr.Publish(t.Context(), shoal.Public, "one", object(1), nil))
+		must(t, tr.Publish(t.Context(), shoal.Public, "two", object(2), nil))
 		must(t, tr.Unpublish(t.Context(), shoal.Public, "two", object(2).ID))
 		tr.Offer(swarmOf(1), 3)
 		tr.Offer(swarmOf(2), 1)
@@ -272,7 +272,7 @@ func TestMutationIsRetried(t *testing.T) {
 					}
 					return nil, false, false
 				})
-				must(t, tr.Publish(t.Context(), shoal.Public, "it", object(1)))
+				must(t, tr.Publish(t.Context(), shoal.Public, "it", object(1), nil))
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				if len(s.published) != 3 || s.published[0].Sequence != s.published[2].Sequence {
@@ -296,7 +296,7 @@ func TestErrorsAreNotRetried(t *testing.T) {
 			}
 			return nil, false, false
 		})
-		wantCode(t, tr.Publish(t.Context(), shoal.Public, "it", object(1)), shoal.NameTaken)
+		wantCode(t, tr.Publish(t.Context(), shoal.Public, "it", object(1), nil), shoal.NameTaken)
 		_, err := tr.List(t.Context(), shoal.Public)
 		wantCode(t, err, shoal.BadRequest)
 		must(t, tr.Ping(t.Context()))

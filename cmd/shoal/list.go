@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -16,7 +17,7 @@ func newList() *cobra.Command {
 	var c common
 	cmd := &cobra.Command{
 		Use:   "ls",
-		Short: "List what is published: name, size, FileID, sources",
+		Short: "List what is published: size, sources, FileID, type, name",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.open(cmd.Context())
@@ -33,21 +34,42 @@ func newList() *cobra.Command {
 				if c.json {
 					printJSON(map[string]any{
 						"name": e.Name, "size": e.Content.Size, "file": e.Content.ID, "sources": e.Whole, "partial": e.Partial,
+						"facts": e.Facts,
 					})
 					continue
 				}
-				sources := fmt.Sprint(e.Whole)
-				if e.Partial > 0 {
-					sources += fmt.Sprintf("+%d", e.Partial)
-				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", bytesText(e.Content.Size), sources, e.Content.ID, printable(string(e.Name)))
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", bytesText(e.Content.Size), sourcesText(int(e.Whole), int(e.Partial)),
+					e.Content.ID, typeText(*e.Facts), printable(string(e.Name)))
 			}
 			return table.Flush()
 		},
 	}
 	c.add(cmd)
-	cmd.Long = cmd.Short + ".\n\nEach line has the size, the number of sources that have the whole file (and, after a plus, of those that have a part),\nthe FileID and the name."
+	cmd.Long = cmd.Short + ".\n\nEach line has the size, the number of sources that have the whole file (and, after a plus, of those that have a part),\n" +
+		"the FileID, the media type and the name. The type is told from the file's content; with a question mark it is guessed\n" +
+		"from the name, as its publisher gave no sample. shoal info shows more."
 	return cmd
+}
+
+// sourcesText counts who has a whole file, and who a part.
+func sourcesText(whole, partial int) string {
+	if partial == 0 {
+		return strconv.Itoa(whole)
+	}
+	return fmt.Sprintf("%d+%d", whole, partial)
+}
+
+// typeText is the media type, or why there is none.
+func typeText(f shoal.Facts) string {
+	switch {
+	case f.State == shoal.NoFacts:
+		return "-"
+	case f.MediaType == "":
+		return f.State.String()
+	case f.State == shoal.Withheld:
+		return f.MediaType + "?"
+	}
+	return f.MediaType
 }
 
 // printable replaces what a terminal would obey.

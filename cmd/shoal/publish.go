@@ -16,11 +16,13 @@ import (
 
 func newPublish() *cobra.Command {
 	var c common
+	var noSample bool
 	cmd := &cobra.Command{
 		Use:   "publish FILE...",
 		Short: "Publish files: by the running peer, or in the foreground",
 		Long: "Publish files under their names. The peer that runs with the same --state serves them from where they are;\n" +
-			"without one, this command serves them itself until it is interrupted.",
+			"without one, this command serves them itself until it is interrupted. The server gets the first 3 KiB of each file,\n" +
+			"to tell what it is, unless --no-sample keeps them back.",
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			daemon, err := client.FindDaemon(c.state)
@@ -30,18 +32,19 @@ func newPublish() *cobra.Command {
 			if daemon != nil {
 				defer daemon.Close()
 				return publishAll(files, c.json, func(name shoal.Name, path string, hashed func(int64)) (shoal.Object, error) {
-					return daemon.Publish(cmd.Context(), shoal.Public, name, path, hashed)
+					return daemon.Publish(cmd.Context(), shoal.Public, name, path, client.Sampling(!noSample), hashed)
 				})
 			}
-			return publishHere(cmd.Context(), &c, files)
+			return publishHere(cmd.Context(), &c, files, client.Sampling(!noSample))
 		},
 	}
 	c.add(cmd)
+	cmd.Flags().BoolVar(&noSample, "no-sample", false, "give nothing of the files' content to the server")
 	return cmd
 }
 
 // publishHere serves the files from this process.
-func publishHere(ctx context.Context, c *common, files []string) error {
+func publishHere(ctx context.Context, c *common, files []string, sampling client.Sampling) error {
 	config, err := c.config(zerolog.WarnLevel)
 	if err != nil {
 		return err
@@ -59,7 +62,7 @@ func publishHere(ctx context.Context, c *common, files []string) error {
 		if err != nil {
 			return shoal.Object{}, err
 		}
-		if err := cl.Publish(ctx, shoal.Public, name, file); err != nil {
+		if err := cl.Publish(ctx, shoal.Public, name, file, sampling); err != nil {
 			_ = file.Close() // only ever read
 			return shoal.Object{}, err
 		}

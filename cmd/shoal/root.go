@@ -46,7 +46,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newList(), newGet(), newSum(), newBench(), newRPCLog(), newLog(), newSOAP(), newVersion())
+	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newList(), newInfo(), newGet(), newSum(), newBench(), newRPCLog(), newLog(), newSOAP(), newVersion())
 	return root
 }
 

@@ -86,7 +86,7 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 	w.Cleanup(s.close)
 	_, err = shoal.ParseName(name)
 	if err == nil {
-		err = s.tracker.Publish(w.Context(), shoal.Public, shoal.Name(name), object)
+		err = s.tracker.Publish(w.Context(), shoal.Public, shoal.Name(name), object, nil)
 	}
 	if err == nil {
 		s.tracker.Offer(s.swarm, object.Pieces())
