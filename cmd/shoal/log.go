@@ -21,10 +21,11 @@ type logReader func(context.Context, rpclog.Query) (rpclog.Page, error)
 
 // logCommand is what the flags of shoal log say.
 type logCommand struct {
-	query          rpclog.Query
-	level, since   string
-	socket         string
-	follow, asJSON bool
+	common
+	query        rpclog.Query
+	level, since string
+	socket       string
+	follow       bool
 }
 
 func newLog() *cobra.Command {
@@ -32,16 +33,24 @@ func newLog() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Show what the log service has stored",
-		Long: "Show what the log service on this machine has stored, oldest first: time, level, device, message, and what else\n" +
-			"an entry says. All filters must match; --grep looks at the entry as --json shows it.",
+		Long: "Show what the log service has stored, oldest first: time, level, device, message, and what else an entry says.\n" +
+			"All filters must match; --grep looks at the entry as --json shows it.\n\n" +
+			"The log service on this machine is asked by its socket. Where there is none, or with --server, the server is asked,\n" +
+			"which must have been told that this device may read the log.",
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := l.parse(cmd.Flags().Changed("lines")); err != nil {
 				return err
 			}
-			return l.run(cmd.Context(), os.Stdout, l.reader())
+			read, end, err := l.reader(cmd.Context(), cmd.Flags().Changed)
+			if err != nil {
+				return err
+			}
+			defer end()
+			return l.run(cmd.Context(), os.Stdout, read)
 		},
 	}
+	l.add(cmd)
 	f := cmd.Flags()
 	f.BoolVarP(&l.follow, "follow", "f", false, "go on with what is logged from now on, until Ctrl-C")
 	f.IntVarP(&l.query.Last, "lines", "n", 0, "only the last N; default: all, or 10 with -f")
@@ -52,13 +61,25 @@ func newLog() *cobra.Command {
 	f.StringVar(&l.query.Grep, "grep", "", "only what matches this regular expression")
 	f.BoolVar(&l.query.Unverified, "unverified", false, "what came from senders that have not proven to know the key, instead")
 	f.StringVar(&l.socket, "socket", service.SocketIn(stateFolder("rpclog")), "the log service's socket: log.sock in its state folder")
-	f.BoolVar(&l.asJSON, "json", false, "one JSON object a line, as they are stored")
 	return cmd
 }
 
-// reader is where the log is read from.
-func (l *logCommand) reader() logReader {
-	return func(ctx context.Context, q rpclog.Query) (rpclog.Page, error) { return service.Read(ctx, l.socket, q) }
+// reader is where the log is read from: the local service's socket, or the server. given says which flags were.
+func (l *logCommand) reader(ctx context.Context, given func(flag string) bool) (read logReader, end func(), err error) {
+	local := func(ctx context.Context, q rpclog.Query) (rpclog.Page, error) { return service.Read(ctx, l.socket, q) }
+	if !given("server") {
+		if _, missing := os.Stat(l.socket); given("socket") || missing == nil {
+			return local, func() {}, nil
+		}
+	}
+	cl, err := l.open(ctx)
+	if errors.Is(err, shoal.BadRequest) && !given("server") { // no server is known either
+		return local, func() {}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return cl.ReadLog, cl.Close, nil
 }
 
 // parse reads those flags that are more than text. counted says that a number of lines was given.
@@ -152,7 +173,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 func (l *logCommand) print(out *bufio.Writer, line []byte) {
-	if l.asJSON {
+	if l.json {
 		_, _ = out.Write(line) // Flush tells
 		_ = out.WriteByte('\n')
 		return

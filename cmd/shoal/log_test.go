@@ -179,15 +179,20 @@ func TestFollow(t *testing.T) {
 	for n := range 15 {
 		s.store(1, true, rpclog.Entry{Time: time.Now(), Message: fmt.Sprint("entry ", n)})
 	}
-	l := logCommand{follow: true, asJSON: true, socket: s.Socket()}
+	l := logCommand{follow: true, common: common{json: true}, socket: s.Socket()}
 	if err := l.parse(false); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	read, end, err := l.reader(ctx, func(flag string) bool { return flag == "socket" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
 	in, out := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- l.run(ctx, out, l.reader()) }()
+	go func() { ended <- l.run(ctx, out, read) }()
 	lines := bufio.NewScanner(in)
 	expect := func(message string) {
 		t.Helper()
