@@ -31,7 +31,7 @@ type counted struct {
 func (t *transaction) names(g shoal.Group) int64 {
 	c := &t.s.count
 	c.mu.Lock()
-	if n := c.groups[g]; n != nil && n.asked < recount && n.names+n.asked < MaxNames {
+	if n := c.groups[g]; n != nil && n.asked < recount && n.names+n.asked < t.s.maxNames {
 		n.asked++
 		defer c.mu.Unlock()
 		return n.names + n.asked - 1

@@ -161,7 +161,7 @@ func (t *transaction) owned(name shoal.Group) (*Group, Username, error) {
 // room refuses to let a user into more groups than MaxPlaces. Places left over from groups that were deleted go first.
 func (t *transaction) room(u Username) error {
 	in := t.places(u)
-	if len(in) < MaxPlaces {
+	if len(in) < t.s.maxPlaces {
 		return nil
 	}
 	left := len(in)
@@ -171,8 +171,8 @@ func (t *transaction) room(u Username) error {
 			left--
 		}
 	}
-	if left >= MaxPlaces {
-		return shoal.Errorf(shoal.Limit, "the user %q is in %d groups, or asks to be, and more are not possible; leave one first", u, MaxPlaces)
+	if left >= t.s.maxPlaces {
+		return shoal.Errorf(shoal.Limit, "the user %q is in %d groups, or asks to be, and more are not possible; leave one first", u, t.s.maxPlaces)
 	}
 	return nil
 }

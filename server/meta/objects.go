@@ -35,8 +35,8 @@ func (m *Publish) decide(t *transaction) error {
 	there := t.load(o)
 	switch {
 	case !there:
-		if t.names(m.Group) >= MaxNames {
-			return shoal.Errorf(shoal.Limit, "the group %q has %d names, and more are not possible; unpublish what is not needed any more", m.Group, MaxNames)
+		if t.names(m.Group) >= t.s.maxNames {
+			return shoal.Errorf(shoal.Limit, "the group %q has %d names, and more are not possible; unpublish what is not needed any more", m.Group, t.s.maxNames)
 		}
 		o.Content, o.Publisher, o.Device, o.Published, o.Shared = m.Content, user, t.id.Device, t.now, true
 		t.put(o)

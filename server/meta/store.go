@@ -55,6 +55,9 @@ type Store struct {
 	space *space        // nil for a cluster
 	count counts
 
+	maxPlaces int   // of a user; constant
+	maxNames  int64 // of a group; constant
+
 	stop func()
 	run  sync.WaitGroup
 }
@@ -68,6 +71,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		turns: turns{done: make(map[shoal.DeviceID]uint32), limit: countedDevices},
 		turn:  make(chan struct{}, 1),
 		count: counts{groups: make(map[shoal.Group]*counted)},
+
+		maxPlaces: MaxPlaces, maxNames: MaxNames,
 	}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
