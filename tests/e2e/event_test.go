@@ -9,6 +9,9 @@ import (
 type event struct {
 	Event   string
 	Address string
+	URL     string
+	Socket  string
+	Key     string
 	Realm   string
 	Device  string
 	Name    string

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"shoal"
 )
 
 // world is a server and what belongs to it: peers, commands, and a folder with everything.
@@ -36,18 +38,18 @@ func bareWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) startServer(listen string) {
+func (w *world) startServer(listen string, flags ...string) {
 	w.Helper()
-	w.server = w.start("server", "server", "--listen", listen, "--json")
+	w.server = w.start("server", append([]string{"server", "--listen", listen, "--json"}, flags...)...)
 	e := w.server.await("listening", nil)
 	w.address, w.realm = e.Address, e.Realm
 }
 
 // restartServer starts a server that was killed again, at the same address.
-func (w *world) restartServer() {
+func (w *world) restartServer(flags ...string) {
 	w.Helper()
 	realm := w.realm
-	w.startServer(w.address)
+	w.startServer(w.address, flags...)
 	if w.realm != realm {
 		w.Fatalf("the server came back as realm %s, was %s", w.realm, realm)
 	}
@@ -180,6 +182,7 @@ type entry struct {
 	File    string
 	Sources int
 	Partial int
+	Facts   shoal.Facts
 }
 
 // list is what ls --json prints, by name.
