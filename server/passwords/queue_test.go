@@ -1,0 +1,279 @@
+package passwords
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"shoal"
+)
+
+// attempts are logins that are let through one after the other; each tells when.
+type attempts struct {
+	k    *Keeper
+	all  sync.WaitGroup
+	mu   sync.Mutex // guards what is below
+	done []string
+	took map[string]time.Duration
+	errs map[string]error
+}
+
+func newAttempts() *attempts {
+	return &attempts{k: virtual(), took: map[string]time.Duration{}, errs: map[string]error{}}
+}
+
+// start begins a hash for the address n, and returns when it waits or is turned away.
+func (a *attempts) start(ctx context.Context, n int, name string) {
+	begin := time.Now()
+	a.all.Go(func() {
+		_, err := a.k.Hash(ctx, address(n), []byte(rightPassword))
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.done, a.took[name], a.errs[name] = append(a.done, name), time.Since(begin), err
+	})
+	synctest.Wait()
+}
+
+// of returns how long an attempt took and how it ended, zeros if it has not.
+func (a *attempts) of(name string) (took time.Duration, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.took[name], a.errs[name]
+}
+
+// Addresses are served in turn, and each one's attempts in order.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts()
+		for _, c := range []struct {
+			from int
+			name string
+		}{{1, "a1"}, {1, "a2"}, {1, "a3"}, {1, "a4"}, {2, "b1"}, {2, "b2"}, {3, "c1"}} {
+			a.start(t.Context(), c.from, c.name)
+		}
+		if n := a.k.Waiting(); n != 6 {
+			t.Errorf("%d wait", n)
+		}
+		a.all.Wait()
+		if got, want := fmt.Sprint(a.done), "[a1 a2 b1 c1 a3 b2 a4]"; got != want {
+			t.Errorf("served %v, want %v", got, want)
+		}
+		for name, want := range map[string]time.Duration{"a1": 1, "a2": 2, "b1": 3, "c1": 4, "a4": 7} {
+			if took, err := a.of(name); took != want*hashTakes || err != nil {
+				t.Errorf("%s took %v, %v", name, took, err)
+			}
+		}
+		a.start(t.Context(), 1, "later")
+		a.all.Wait()
+		if took, err := a.of("later"); took != hashTakes || err != nil || a.k.Waiting() != 0 {
+			t.Errorf("with nobody there it took %v, %v; %d wait", took, err, a.k.Waiting())
+		}
+	})
+}
+
+// One address cannot take more than its places; nor can it keep all places from others.
+func TestPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts()
+		for i := range maxPerNetwork + 3 {
+			a.start(t.Context(), 0, fmt.Sprintf("greedy %d", i))
+		}
+		for _, i := range []int{maxPerNetwork + 1, maxPerNetwork + 2} { // one is at work, and all places are taken
+			name := fmt.Sprintf("greedy %d", i)
+			if took, err := a.of(name); shoal.CodeOf(err) != shoal.Busy || took != 0 {
+				t.Errorf("%s: %v after %v", name, err, took)
+			}
+		}
+		n := 0
+		for from := 1; a.k.Waiting() < maxWaiting; from++ {
+			for range 8 {
+				a.start(t.Context(), from, fmt.Sprintf("other %d", n))
+				n++
+			}
+		}
+		// All is full: a newcomer gets the last place of the longest line, at once.
+		a.start(t.Context(), 1000, "newcomer")
+		if _, err := a.of(fmt.Sprintf("greedy %d", maxPerNetwork)); shoal.CodeOf(err) != shoal.Busy {
+			t.Errorf("the last of the longest line: %v", err)
+		}
+		if a.k.Waiting() != maxWaiting {
+			t.Errorf("%d wait", a.k.Waiting())
+		}
+		a.all.Wait()
+		lines := time.Duration((maxWaiting-maxPerNetwork)/8 + 3)
+		if took, err := a.of("newcomer"); err != nil || took > lines*hashTakes {
+			t.Errorf("the newcomer took %v, %v, where %d lines are served in turn", took, err, lines)
+		}
+	})
+}
+
+// With a line of one for each of as many addresses as there are places, who comes then is turned away at once.
+func TestAllPlacesTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts()
+		for i := range maxWaiting + 1 {
+			a.start(t.Context(), i, fmt.Sprint(i))
+		}
+		a.start(t.Context(), 100_000, "over")
+		_, err := a.of("over")
+		wantCode(t, err, shoal.Busy)
+		a.all.Wait()
+		for i := range maxWaiting + 1 {
+			if _, err := a.of(fmt.Sprint(i)); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+	})
+}
+
+// Who gives up leaves the line, and delays nobody.
+func TestGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts()
+		ctx, cancel := context.WithTimeout(t.Context(), hashTakes/2)
+		defer cancel()
+		a.start(t.Context(), 1, "first")
+		for i := range 10 {
+			a.start(ctx, 2, fmt.Sprintf("impatient %d", i))
+		}
+		a.start(t.Context(), 2, "patient")
+		a.all.Wait()
+		if took, err := a.of("patient"); took != 2*hashTakes || err != nil {
+			t.Errorf("the patient one took %v, %v", took, err)
+		}
+		for i := range 10 {
+			name := fmt.Sprintf("impatient %d", i)
+			if took, err := a.of(name); took != hashTakes/2 || shoal.CodeOf(err) != shoal.Unreachable {
+				t.Errorf("%s took %v, %v", name, took, err)
+			}
+		}
+		if len(a.k.queue.lines) != 0 || len(a.k.queue.turns) != 0 || a.k.queue.busy {
+			t.Error("the queue is not empty")
+		}
+	})
+}
+
+// A turn that comes at the moment when its waiter gives up is passed on.
+func TestGivenUpAtTheTurn(t *testing.T) {
+	for range 50 { // which of the two a select takes is random
+		synctest.Test(t, func(t *testing.T) {
+			a := newAttempts()
+			ctx, cancel := context.WithTimeout(t.Context(), hashTakes)
+			defer cancel()
+			a.start(t.Context(), 1, "first")
+			a.start(ctx, 2, "torn")
+			a.start(t.Context(), 3, "last")
+			a.all.Wait()
+			if took, err := a.of("last"); err != nil || took != 2*hashTakes && took != 3*hashTakes {
+				t.Errorf("the last one took %v, %v", took, err)
+			}
+		})
+	}
+}
+
+// 200 logins a second from one address: 40 are served, the rest is refused at once, and another address waits for two
+// hashes at most.
+func TestFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := virtual()
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		var refused, waited []time.Duration
+		end := time.Now().Add(10 * time.Second)
+		all.Go(func() {
+			for ; time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				all.Go(func() {
+					begin := time.Now()
+					if _, err := k.Hash(t.Context(), address(1), []byte(rightPassword)); shoal.CodeOf(err) == shoal.Busy {
+						mu.Lock()
+						refused = append(refused, time.Since(begin))
+						mu.Unlock()
+					}
+				})
+			}
+		})
+		all.Go(func() {
+			for i := 0; time.Now().Before(end); i++ {
+				time.Sleep(73 * time.Millisecond)
+				begin := time.Now()
+				must(t, k.Check(t.Context(), Attempt{address(2 + i%5), "ada", []byte(rightPassword), storedFor(rightPassword)}))
+				waited = append(waited, time.Since(begin))
+			}
+		})
+		all.Wait()
+		if n := len(refused); n < 1600 || slices.Max(refused) != 0 {
+			t.Errorf("%d were refused, the last of them after %v", n, slices.Max(refused))
+		}
+		if most := slices.Max(waited); len(waited) < 80 || most > 3*hashTakes {
+			t.Errorf("%d logins from elsewhere, of which one took %v", len(waited), most)
+		}
+	})
+}
+
+// Whatever happens, there is one at a time, everybody gets an answer, and the bounds hold.
+func TestQueueAtRandom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type waiting struct {
+			from int
+			turn chan error
+		}
+		q := newQueue()
+		var inLine []waiting
+		busy := false
+		served := func() { // somebody whose turn it is, if there is one
+			for i, w := range inLine {
+				select {
+				case err := <-w.turn:
+					if err == nil && busy {
+						t.Fatal("two at a time")
+					}
+					busy = busy || err == nil
+					inLine = slices.Delete(inLine, i, i+1)
+					return
+				default:
+				}
+			}
+		}
+		for range rapid.IntRange(1, 700).Draw(t, "steps") {
+			switch from := rapid.IntRange(0, 40).Draw(t, "from"); {
+			case from <= 35:
+				turn, err := q.join(network(address(from)))
+				if err == nil && turn == nil {
+					if busy {
+						t.Fatal("two at a time")
+					}
+					busy = true
+				} else if err == nil {
+					inLine = append(inLine, waiting{from, turn})
+				}
+				served()
+			case from <= 37 && busy:
+				busy = false
+				q.release()
+				served()
+			case len(inLine) > 0:
+				i := rapid.IntRange(0, len(inLine)-1).Draw(t, "leaves")
+				if q.leave(network(address(inLine[i].from)), inLine[i].turn) {
+					inLine = slices.Delete(inLine, i, i+1)
+				}
+			}
+			if q.waiting != len(inLine) || q.waiting > maxWaiting || len(q.lines) != len(q.turns) || q.busy != busy {
+				t.Fatalf("%d wait in %d lines, of which %d have turns; %d were expected", q.waiting, len(q.lines), len(q.turns), len(inLine))
+			}
+		}
+		for busy { // all get their turn
+			busy = false
+			q.release()
+			served()
+		}
+		if len(inLine) != 0 || q.waiting != 0 {
+			t.Fatalf("%d are left waiting", len(inLine))
+		}
+	})
+}
