@@ -9,24 +9,34 @@ import (
 	"testing"
 )
 
-// TestReadme does what README.md tells a newcomer to do: it starts the daemons of the blocks that are marked as such,
-// and runs the commands of those that are marked as tested. On an island, because the ports are those of the text.
-func TestReadme(t *testing.T) {
+// TestReadme and TestOperations do what the documents tell a newcomer to do.
+func TestReadme(t *testing.T) { follow(t, "README.md", 2) }
+
+func TestOperations(t *testing.T) { follow(t, "docs/OPERATIONS.md", 4) }
+
+// follow starts the daemons of the blocks that are marked as such, of which there must be that many, and runs the
+// commands of those that are marked as tested. On an island, because the ports are those of the text.
+func follow(t *testing.T, name string, daemons int) {
 	t.Parallel()
-	text := document(t, "README.md")
-	commands, daemons := markedBlocks(text, "<!-- tested -->"), markedBlocks(text, "<!-- tested: daemon -->")
-	if len(commands) == 0 || len(daemons) != 2 {
-		t.Fatalf("README.md has %d tested blocks and %d of daemons", len(commands), len(daemons))
+	text := document(t, name)
+	commands, start := markedBlocks(text, "<!-- tested -->"), markedBlocks(text, "<!-- tested: daemon -->")
+	if len(commands) == 0 || len(start) != daemons {
+		t.Fatalf("%s has %d tested blocks and %d of daemons", name, len(commands), len(start))
 	}
 	w := bareWorld(t)
 	island := newIsland(w)
 	shell := func(script string) *process {
 		return island.launch("/bin/sh", []string{"PATH=" + w.searchPath(), "HOME=" + w.dir, "LC_ALL=C.UTF-8", noSleep}, "-euc", script)
 	}
-	server := shell("exec " + daemons[0])
-	realm := server.awaitOutput(regexp.MustCompile(`(?m)^realm +(\w+)$`))
-	peer := shell("exec " + strings.ReplaceAll(daemons[1], "FINGERPRINT", realm))
-	peer.awaitOutput(regexp.MustCompile(`(?m)^device +(\w+)$`))
+	var realm string
+	for _, block := range start {
+		daemon := shell("exec " + strings.ReplaceAll(block, "FINGERPRINT", realm))
+		// Each ends what it has to say at its start with the realm, the device, or where it is found.
+		said := daemon.awaitOutput(regexp.MustCompile(`(?m)^(?:realm|device|key|wsdl) +(\S+)$`))
+		if strings.HasPrefix(block, "shoal server") {
+			realm = said
+		}
+	}
 	for _, block := range commands {
 		r := shell(block).wait().ok()
 		if r.stderr != "" {

@@ -42,7 +42,8 @@ type Load struct {
 // Done is what a load has done.
 type Done struct {
 	Took time.Duration // from its beginning to the last mutation
-	Gets int           // downloads that were completed meanwhile
+	Gets int           // downloads that were completed meanwhile, one after the other
+	Each time.Duration // what one of them took, on average
 }
 
 // NewLoad connects the clients. Close must be called.
@@ -97,7 +98,7 @@ func (l *Load) publish(ctx context.Context) error {
 	if l.file, err = store.Hash(ctx, path, nil); err != nil {
 		return err
 	}
-	return l.holder.Publish(ctx, shoal.Public, "file", l.file)
+	return l.holder.Publish(ctx, shoal.Public, "file", l.file, client.WithSample)
 }
 
 // Run makes lines mutations, a multiple of 100, and calls at, unless nil, whenever another percent of them is done,
@@ -144,10 +145,12 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (Done, 
 		}
 	})
 	mutators.Wait()
-	took := time.Since(begin)
+	done := Done{Took: time.Since(begin)}
 	close(mutating)
 	getters.Wait()
-	return Done{took, int(gets.Load())}, context.Cause(ctx)
+	done.Gets = int(gets.Load())
+	done.Each = time.Since(begin) / time.Duration(max(1, done.Gets))
+	return done, context.Cause(ctx)
 }
 
 // mutate publishes a name, or takes it away again.
@@ -155,7 +158,7 @@ func mutate(ctx context.Context, t *tracker.Tracker, session, n int) error {
 	name := shoal.Name(fmt.Sprintf("session %d", session))
 	o := shoal.Object{ID: shoal.FileID{byte(session)}, Size: 1}
 	if n%2 == 0 {
-		return t.Publish(ctx, shoal.Public, name, o)
+		return t.Publish(ctx, shoal.Public, name, o, func() []byte { return []byte("x") })
 	}
 	return t.Unpublish(ctx, shoal.Public, name, o.ID)
 }

@@ -78,6 +78,7 @@ func (w *World) startServer() error {
 	w.server, err = server.New(server.Config{
 		Listen: "127.0.0.1:0", State: state, Transport: overPlaintext,
 		Logger: zerolog.New(w.writer).With().Timestamp().Logger(),
+		Soap:   w.soapURL(),
 	})
 	if err != nil {
 		return err
@@ -87,6 +88,9 @@ func (w *World) startServer() error {
 	go func() { w.ended <- w.server.Run(ctx) }()
 	return nil
 }
+
+// soapURL is where the enrichment service is found through the proxy.
+func (w *World) soapURL() string { return "http://" + w.SoapProxy.Address() }
 
 // EndServer ends the server, and its log. It returns what became of the lines.
 func (w *World) EndServer() (sender.Counts, error) {
