@@ -92,6 +92,26 @@ func TestCatalog(t *testing.T) {
 	if got := all(t, c); !reflect.DeepEqual(normal(got), normal([]Entry{replaced, empty})) {
 		t.Errorf("read %+v", got)
 	}
+	// Whether a file's beginning is withheld belongs to a name, as long as it is there.
+	for _, withheld := range []bool{true, false, true} {
+		replaced.Withheld = withheld
+		if err := c.Put(replaced); err != nil {
+			t.Fatal(err)
+		}
+		if got := all(t, c); got[0].Withheld != withheld || got[1].Withheld {
+			t.Errorf("withheld: %v and %v, want %v and no", got[0].Withheld, got[1].Withheld, withheld)
+		}
+	}
+	if err := c.Delete("g", "a"); err != nil {
+		t.Fatal(err)
+	}
+	replaced.Withheld = false
+	if err := c.Put(replaced); err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, c); got[0].Withheld {
+		t.Error("it is withheld after it was deleted and put again")
+	}
 	wantCode(t, c.Put(Entry{Group: "g", Name: "n"}), shoal.BadRequest)
 }
 

@@ -243,3 +243,31 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 }
+
+func TestHead(t *testing.T) {
+	for size, want := range map[int64]int{0: 0, 1: 1, 3071: 3071, 3072: 3072, 3073: 3072, pieceLength: 3072} {
+		data := random(size, 21)
+		path := filepath.Join(t.TempDir(), "file")
+		writeFile(t, path, data)
+		f := hashNow(t, path)
+		head, err := f.Head(shoal.MaxHead)
+		if err != nil || string(head) != string(data[:want]) || len(head) != f.Object().HeadSize() {
+			t.Errorf("of %d bytes: %d, %v", size, len(head), err)
+		}
+		// Not a byte of what was not published.
+		writeFile(t, path, append([]byte("secret"), data...))
+		if head, err := f.Head(shoal.MaxHead); !errors.Is(err, shoal.Changed) || head != nil {
+			t.Errorf("of a changed file: %d bytes, %v", len(head), err)
+		}
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		if head, err := f.Head(shoal.MaxHead); !errors.Is(err, shoal.Changed) || head != nil {
+			t.Errorf("of a file that was cut: %d bytes, %v", len(head), err)
+		}
+		closeNow(t, f)
+		if head, err := f.Head(shoal.MaxHead); !errors.Is(err, os.ErrClosed) || head != nil {
+			t.Errorf("of a closed file: %d bytes, %v", len(head), err)
+		}
+	}
+}

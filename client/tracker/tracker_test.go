@@ -162,7 +162,7 @@ func (s *server) note(f wire.Frame) []byte {
 	switch f.Kind {
 	case wire.KindPublish:
 		var p wire.Publish
-		if err := wire.Decode(f.Body, &p); err != nil {
+		if err := wire.Decode(slices.Clone(f.Body), &p); err != nil {
 			s.t.Error(err)
 		}
 		s.published = append(s.published, p)
