@@ -158,15 +158,6 @@ func (c *Client) Unpublish(ctx context.Context, group shoal.Group, name shoal.Na
 	return c.tracker.Unpublish(ctx, group, name, found.Object.ID)
 }
 
-// Sampling says whether a publisher gives a file's beginning away, so that the server can tell what it is.
-type Sampling bool
-
-// Without a sample, all that is told of a file is guessed from its name.
-const (
-	NoSample   Sampling = false
-	WithSample Sampling = true
-)
-
 // Publish makes file stand for name in the group and serves it for as long as the Client is open. It returns when the
 // server knows.
 func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling) error {
@@ -184,15 +175,6 @@ func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name
 		shoal.Errorf(shoal.Unreachable, "the server at %s did not take the announcement; is it running?", c.config.Server))
 	defer cancel()
 	return c.tracker.Announced(ctx)
-}
-
-// head is the beginning of a file that is published, or nothing where it cannot be read as it was published.
-func (c *Client) head(file *store.File) []byte {
-	head, err := file.Head(shoal.MaxHead)
-	if err != nil {
-		c.config.Log.Debug().Err(err).Msg("publishing without a sample")
-	}
-	return head
 }
 
 // Info finds what is published under a name or FileID, without fetching it. The error has code NotFound where there is

@@ -133,22 +133,6 @@ func (d *Daemon) restore() error {
 	return nil
 }
 
-// sample is how the beginning of a served file is read whenever it is published; nil where it is withheld.
-func (d *Daemon) sample(swarm shoal.Swarm, sampling Sampling) tracker.Sample {
-	if sampling == NoSample {
-		return nil
-	}
-	return func() []byte {
-		d.mu.Lock()
-		file := d.files[swarm]
-		d.mu.Unlock()
-		if file == nil { // withdrawn
-			return nil
-		}
-		return d.head(file)
-	}
-}
-
 // offer serves file under a name, and takes it over.
 func (d *Daemon) offer(l label, file *store.File) {
 	swarm := shoal.Swarm{Group: l.group, Object: file.Object()}
