@@ -95,7 +95,16 @@ func (b *brakes) failed(name string, from netip.Prefix, now time.Time) {
 	defer b.mu.Unlock()
 	b.pairs.add(pairKey{user, from}, now)
 	b.users.add(user, now)
-	b.networks.add(from, now)
+	if !from.Addr().IsLoopback() {
+		b.networks.add(from, now)
+	}
+}
+
+// suspects reports whether a login from there failed in the last minutes.
+func (b *brakes) suspects(from netip.Prefix, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.networks.at(from, now).count > 0
 }
 
 // succeeded forgets what was got wrong from there, which evidently was the user. Other failures stay: they may be those

@@ -3,6 +3,7 @@ package passwords
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +111,25 @@ func TestAddressSlowsDown(t *testing.T) {
 		must(t, login(t, k, 2, "user 1", rightPassword))
 		time.Sleep(mostCounted * addrForgets)
 		must(t, login(t, k, 1, "user 1", rightPassword))
+	})
+}
+
+// This machine's own addresses are those of everybody behind a tunnel: they are slowed for the user who is guessed at,
+// and not for others.
+func TestLoopbackSlowsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := virtual()
+		from := netip.MustParseAddr("127.0.0.1")
+		check := func(user, password string) error {
+			return k.Check(t.Context(), Attempt{from, user, []byte(password), storedFor(rightPassword)})
+		}
+		for range 100 {
+			if err := check("ada", wrongPassword); shoal.CodeOf(err) == shoal.Limit {
+				time.Sleep(time.Second)
+			}
+		}
+		wantCode(t, check("ada", rightPassword), shoal.Limit)
+		must(t, check("eve", rightPassword))
 	})
 }
 

@@ -2,15 +2,16 @@
 // quickly for everybody else; and it makes the one-time codes of invites.
 //
 // A hash takes 19 MiB and tens of milliseconds of one core. So there is one at a time in the whole process; attempts
-// wait in lines, one for each address, that are served in turn, and what is too much is refused at once. A flood of
-// logins from one address therefore costs another address the wait for a hash or two.
+// wait in lines, one for each address, that are served in turn; addresses where a login failed in the last minutes have
+// every fourth turn, when others wait, too; and what is too much is refused at once. A flood of logins with wrong
+// passwords therefore costs other addresses the wait for a hash or two.
 //
 // Failed logins slow down in three ways, all of them forgotten with time:
 //
 //   - For a user from an address: 3 attempts are free, then each failure doubles the wait, from a second up to 15
 //     minutes.
 //   - For an address, whatever the users: 10 are free, then the wait doubles up to a minute. So one address cannot try a
-//     common password on everybody.
+//     common password on everybody. This machine's own addresses are excepted: behind a tunnel all users have them.
 //   - For a user, from wherever: after 10 failures, an address from which the user's password was wrong before waits as
 //     long as all failures of that user together demand, up to 15 minutes. Whoever has a thousand addresses then has
 //     a thousand guesses per 15 minutes, not three thousand at once.
@@ -73,13 +74,21 @@ func (k *Keeper) Hash(ctx context.Context, from netip.Addr, password []byte) (st
 		return "", err
 	}
 	defer clear(prepared)
-	if err := k.queue.acquire(ctx, network(from)); err != nil {
+	if err := k.acquire(ctx, network(from)); err != nil {
 		return "", err
 	}
 	defer k.queue.release()
 	p := current()
 	p.key = k.hash(prepared, p)
 	return p.String(), nil
+}
+
+func (k *Keeper) acquire(ctx context.Context, from netip.Prefix) error {
+	r := unsuspected
+	if k.brakes.suspects(from, time.Now()) {
+		r = suspected
+	}
+	return k.queue.acquire(ctx, from, r)
 }
 
 func (k *Keeper) hash(password []byte, p params) []byte {
@@ -120,7 +129,7 @@ func (k *Keeper) Check(ctx context.Context, a Attempt) error {
 	if err := k.brakes.check(a.User, from, time.Now()); err != nil {
 		return err
 	}
-	if err := k.queue.acquire(ctx, from); err != nil {
+	if err := k.acquire(ctx, from); err != nil {
 		return err
 	}
 	defer k.queue.release()
@@ -131,6 +140,9 @@ func (k *Keeper) Check(ctx context.Context, a Attempt) error {
 	right := subtle.ConstantTimeCompare(k.hash(prepared, p), p.key) == 1
 	if !right || !known {
 		k.brakes.failed(a.User, from, time.Now())
+		if k.brakes.suspects(from, time.Now()) {
+			k.queue.suspect(from)
+		}
 		return errWrong
 	}
 	k.brakes.succeeded(a.User, from, time.Now())

@@ -92,7 +92,7 @@ func TestPlaces(t *testing.T) {
 		}
 		n := 0
 		for from := 1; a.k.Waiting() < maxWaiting; from++ {
-			for range 8 {
+			for range 4 {
 				a.start(t.Context(), from, fmt.Sprintf("other %d", n))
 				n++
 			}
@@ -106,7 +106,7 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%d wait", a.k.Waiting())
 		}
 		a.all.Wait()
-		lines := time.Duration((maxWaiting-maxPerNetwork)/8 + 3)
+		lines := time.Duration((maxWaiting-maxPerNetwork)/4 + 3)
 		if took, err := a.of("newcomer"); err != nil || took > lines*hashTakes {
 			t.Errorf("the newcomer took %v, %v, where %d lines are served in turn", took, err, lines)
 		}
@@ -132,6 +132,45 @@ func TestAllPlacesTaken(t *testing.T) {
 	})
 }
 
+// Addresses where logins failed have every fourth turn, and make room for others.
+func TestSuspected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAttempts()
+		for n := 1; n <= 4+maxWaiting; n++ {
+			a.k.brakes.failed(fmt.Sprint(n), network(address(n)), time.Now())
+		}
+		a.start(t.Context(), 0, "at work")
+		for n := 1; n <= 4; n++ {
+			a.start(t.Context(), n, fmt.Sprintf("s%d", n))
+		}
+		for n := range 5 {
+			a.start(t.Context(), 1000+n, fmt.Sprintf("u%d", n))
+		}
+		a.all.Wait()
+		if got, want := fmt.Sprint(a.done), "[at work u0 u1 u2 s1 u3 u4 s2 s3 s4]"; got != want {
+			t.Errorf("served %v, want %v", got, want)
+		}
+		a.start(t.Context(), 0, "at work again")
+		for n := range maxWaiting {
+			a.start(t.Context(), 5+n, fmt.Sprintf("t%d", n))
+		}
+		a.start(t.Context(), 1, "one more")
+		a.start(t.Context(), 1000, "welcome")
+		if _, err := a.of("one more"); shoal.CodeOf(err) != shoal.Busy {
+			t.Errorf("one more of the suspected: %v", err)
+		}
+		a.all.Wait()
+		if took, err := a.of("welcome"); err != nil || took > 3*hashTakes {
+			t.Errorf("another took %v, %v", took, err)
+		}
+		// It is forgotten in a minute.
+		time.Sleep(addrForgets)
+		if a.k.brakes.suspects(network(address(1)), time.Now()) {
+			t.Error("an address is suspected after a minute without failures")
+		}
+	})
+}
+
 // Who gives up leaves the line, and delays nobody.
 func TestGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -139,7 +178,7 @@ func TestGivenUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), hashTakes/2)
 		defer cancel()
 		a.start(t.Context(), 1, "first")
-		for i := range 10 {
+		for i := range maxPerNetwork - 1 {
 			a.start(ctx, 2, fmt.Sprintf("impatient %d", i))
 		}
 		a.start(t.Context(), 2, "patient")
@@ -147,13 +186,13 @@ func TestGivenUp(t *testing.T) {
 		if took, err := a.of("patient"); took != 2*hashTakes || err != nil {
 			t.Errorf("the patient one took %v, %v", took, err)
 		}
-		for i := range 10 {
+		for i := range maxPerNetwork - 1 {
 			name := fmt.Sprintf("impatient %d", i)
 			if took, err := a.of(name); took != hashTakes/2 || shoal.CodeOf(err) != shoal.Unreachable {
 				t.Errorf("%s took %v, %v", name, took, err)
 			}
 		}
-		if len(a.k.queue.lines) != 0 || len(a.k.queue.turns) != 0 || a.k.queue.busy {
+		if len(a.k.queue.lines) != 0 || len(a.k.queue.turns[unsuspected]) != 0 || a.k.queue.busy {
 			t.Error("the queue is not empty")
 		}
 	})
@@ -216,6 +255,36 @@ func TestFlood(t *testing.T) {
 	})
 }
 
+// The same from 60 addresses: each has one failure's worth of turns, and then others go first.
+func TestFloodFromMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := virtual()
+		var all sync.WaitGroup
+		end := time.Now().Add(10 * time.Second)
+		all.Go(func() {
+			for i := 0; time.Now().Before(end); i++ {
+				all.Go(func() {
+					a := Attempt{address(i % 60), fmt.Sprint(i), []byte(wrongPassword), ""}
+					if err := k.Check(t.Context(), a); err == nil {
+						t.Error("a wrong password is right")
+					}
+				})
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+		time.Sleep(100 * hashTakes)
+		for i := 0; time.Now().Before(end); i++ {
+			time.Sleep(73 * time.Millisecond)
+			begin := time.Now()
+			must(t, k.Check(t.Context(), Attempt{address(1000 + i), "ada", []byte(rightPassword), storedFor(rightPassword)}))
+			if took := time.Since(begin); took > 3*hashTakes {
+				t.Errorf("a login from elsewhere took %v", took)
+			}
+		}
+		all.Wait()
+	})
+}
+
 // Whatever happens, there is one at a time, everybody gets an answer, and the bounds hold.
 func TestQueueAtRandom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -243,7 +312,7 @@ func TestQueueAtRandom(t *testing.T) {
 		for range rapid.IntRange(1, 700).Draw(t, "steps") {
 			switch from := rapid.IntRange(0, 40).Draw(t, "from"); {
 			case from <= 35:
-				turn, err := q.join(network(address(from)))
+				turn, err := q.join(network(address(from)), rank(from%2))
 				if err == nil && turn == nil {
 					if busy {
 						t.Fatal("two at a time")
@@ -253,7 +322,9 @@ func TestQueueAtRandom(t *testing.T) {
 					inLine = append(inLine, waiting{from, turn})
 				}
 				served()
-			case from <= 37 && busy:
+			case from == 36:
+				q.suspect(network(address(rapid.IntRange(0, 40).Draw(t, "suspect"))))
+			case from <= 38 && busy:
 				busy = false
 				q.release()
 				served()
@@ -263,8 +334,8 @@ func TestQueueAtRandom(t *testing.T) {
 					inLine = slices.Delete(inLine, i, i+1)
 				}
 			}
-			if q.waiting != len(inLine) || q.waiting > maxWaiting || len(q.lines) != len(q.turns) || q.busy != busy {
-				t.Fatalf("%d wait in %d lines, of which %d have turns; %d were expected", q.waiting, len(q.lines), len(q.turns), len(inLine))
+			if q.waiting != len(inLine) || q.waiting > maxWaiting || len(q.lines) != len(q.turns[0])+len(q.turns[1]) || q.busy != busy {
+				t.Fatalf("%d wait in %d lines, of which %d have turns; %d were expected", q.waiting, len(q.lines), len(q.turns[0])+len(q.turns[1]), len(inLine))
 			}
 		}
 		for busy { // all get their turn
