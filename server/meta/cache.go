@@ -30,17 +30,33 @@ func (c *cache) get(k key) (entry, bool) {
 
 // learn remembers what was at keys.
 func (c *cache) learn(entries map[key]entry) {
+	changed := c.changes(entries)
+	if len(changed) == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, k := range changed {
+		if len(c.entries) >= cacheLimit {
+			c.shrink()
+		}
+		c.entries[k] = entries[k]
+	}
+}
+
+// changes returns the keys that are worth remembering, and not remembered yet as they are.
+func (c *cache) changes(entries map[key]entry) (changed []key) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	for k, e := range entries {
 		if !cached(k) {
 			continue
 		}
-		if len(c.entries) >= cacheLimit {
-			c.shrink()
+		if before, there := c.entries[k]; !there || before.revision != e.revision {
+			changed = append(changed, k)
 		}
-		c.entries[k] = e
 	}
+	return changed
 }
 
 // shrink forgets a part, whichever it is. The caller holds mu.

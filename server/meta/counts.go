@@ -3,8 +3,6 @@ package meta
 import (
 	"sync"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"shoal"
 )
 
@@ -45,16 +43,4 @@ func (t *transaction) names(g shoal.Group) int64 {
 	}
 	c.groups[g] = &counted{names: names, asked: 1}
 	return names
-}
-
-func (t *transaction) countAll(prefix key) int64 {
-	if t.failed != nil {
-		return 0
-	}
-	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithCountOnly(), clientv3.WithSerializable())
-	if err != nil {
-		t.fail(err)
-		return 0
-	}
-	return r.Count
 }

@@ -103,13 +103,16 @@ func (t *transaction) prune() {
 		return
 	}
 	prefix := key("a/" + string(t.id.Device[:]) + "/")
-	found := t.peek(prefix, KeptOutcomes+2*pruneEvery)
-	if len(found) < KeptOutcomes {
+	tooMany := t.countAll(prefix) - KeptOutcomes
+	if tooMany <= 0 {
 		return
 	}
-	last := found[len(found)-KeptOutcomes:][0]
-	floor := binary.BigEndian.Uint64([]byte(last[len(prefix):]))
-	if floor <= t.id.Sequence && len(found) > KeptOutcomes {
+	oldest := t.peek(prefix, tooMany+1)
+	if int64(len(oldest)) <= tooMany {
+		return // some went meanwhile
+	}
+	last := oldest[tooMany]
+	if floor := binary.BigEndian.Uint64([]byte(last[len(prefix):])); floor <= t.id.Sequence {
 		t.putValue(floorKey(t.id.Device), xdr.AppendUint64([]byte{recordVersion}, floor))
 		t.deleteRange(prefix, last)
 	}

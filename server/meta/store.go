@@ -187,7 +187,7 @@ func (s *Store) short(etcdKey []byte) key { return key(etcdKey[len(s.prefix):]) 
 // revision returns one of etcd's as everybody else sees it.
 func (s *Store) revision(of int64) uint64 { return s.base + uint64(of) }
 
-// Close ends what runs, and the embedded etcd. Mutations under way fail.
+// Close ends what runs, and the embedded etcd; again does nothing. Mutations under way fail.
 func (s *Store) Close() {
 	s.stop()
 	s.run.Wait()

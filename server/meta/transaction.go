@@ -107,27 +107,24 @@ func (t *transaction) load(r Record) bool {
 
 // list returns the keys that begin with prefix. The commit fails if there is a new one by then.
 func (t *transaction) list(prefix key) (found []key) {
-	found, at := t.scan(prefix, 0, clientv3.SortNone)
+	found, at := t.scan(prefix, 0)
 	end := t.s.full(prefix.end())
 	t.ranges = append(t.ranges, clientv3.Compare(clientv3.ModRevision(t.s.full(prefix)).WithRange(end), "<", at+1))
 	return found
 }
 
-// peek returns the last keys that begin with prefix, in order. They are not a condition of the commit.
+// peek returns the first keys that begin with prefix. They are not a condition of the commit.
 func (t *transaction) peek(prefix key, limit int64) []key {
-	found, _ := t.scan(prefix, limit, clientv3.SortDescend)
-	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
-		found[i], found[j] = found[j], found[i]
-	}
+	found, _ := t.scan(prefix, limit)
 	return found
 }
 
-func (t *transaction) scan(prefix key, limit int64, order clientv3.SortOrder) (found []key, revision int64) {
+func (t *transaction) scan(prefix key, limit int64) (found []key, revision int64) {
 	if t.failed != nil {
 		return nil, 0
 	}
 	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithKeysOnly(),
-		clientv3.WithSerializable(), clientv3.WithLimit(limit), clientv3.WithSort(clientv3.SortByKey, order))
+		clientv3.WithSerializable(), clientv3.WithLimit(limit))
 	if err != nil {
 		t.fail(fmt.Errorf("reading the state: %w", err))
 		return nil, 0
@@ -136,6 +133,20 @@ func (t *transaction) scan(prefix key, limit int64, order clientv3.SortOrder) (f
 		found = append(found, t.s.short(kv.Key))
 	}
 	return found, r.Header.Revision
+}
+
+// countAll returns how many keys begin with prefix. That is not a condition of the commit.
+func (t *transaction) countAll(prefix key) int64 {
+	if t.failed != nil {
+		return 0
+	}
+	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithCountOnly(),
+		clientv3.WithSerializable())
+	if err != nil {
+		t.fail(fmt.Errorf("reading the state: %w", err))
+		return 0
+	}
+	return r.Count
 }
 
 // put writes a record, putValue a value, delete what is at a key, deleteAll all that begins with prefix; at the commit.

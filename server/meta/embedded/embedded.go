@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -38,6 +39,7 @@ type Server struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
 	lock   *os.File // held while it is open
+	close  sync.Once
 }
 
 // Start opens the folder dir, making it if it is not there, and returns when the server answers. etcd's own log goes to
@@ -116,13 +118,15 @@ func (s *Server) Defragment() error {
 	return nil
 }
 
-// Close stops the server. What was acknowledged is on disk before and after.
+// Close stops the server; again does nothing. What was acknowledged is on disk before and after.
 func (s *Server) Close() {
-	if s.client != nil {
-		s.client.Close()
-	}
-	if s.etcd != nil {
-		s.etcd.Close()
-	}
-	s.lock.Close()
+	s.close.Do(func() {
+		if s.client != nil {
+			s.client.Close()
+		}
+		if s.etcd != nil {
+			s.etcd.Close()
+		}
+		s.lock.Close()
+	})
 }

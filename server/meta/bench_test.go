@@ -1,0 +1,161 @@
+package meta
+
+import (
+	"fmt"
+	"iter"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"shoal"
+)
+
+// BenchmarkMutations publishes from 64 devices at once, and from one.
+func BenchmarkMutations(b *testing.B) {
+	for _, devices := range []int{1, 64} {
+		b.Run(fmt.Sprintf("devices=%d", devices), func(b *testing.B) {
+			s := open(b, b.TempDir())
+			w := &world{Store: s, sequence: make(map[shoal.DeviceID]uint64)}
+			apply := func(n int, m Mutation) {
+				if _, err := s.Apply(b.Context(), w.id(device(n)), m); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for n := range devices {
+				apply(n, &CreateUser{User: Username(fmt.Sprint("user ", n)), Open: true, Password: "$"})
+				apply(n, &CreateGroup{Group: shoal.Group(fmt.Sprint("group ", n))})
+			}
+			var next atomic.Int64
+			var run sync.WaitGroup
+			b.ResetTimer()
+			for n := range devices {
+				run.Go(func() {
+					g := shoal.Group(fmt.Sprint("group ", n))
+					for {
+						i := int(next.Add(1))
+						if i > b.N {
+							return
+						}
+						if _, err := s.Apply(b.Context(), w.id(device(n)), &Publish{Group: g, Name: shoal.Name(fmt.Sprint("file ", i)), Content: file(i)}); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			run.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mutations/s")
+		})
+	}
+}
+
+// BenchmarkLarge opens and lists 100,000 users with a device each, 10,000 groups and 1,000,000 objects. The times are of
+// one run, whatever b.N; making the state takes longer than that.
+func BenchmarkLarge(b *testing.B) {
+	dir := b.TempDir()
+	s := open(b, dir)
+	fillLarge(b, s, 100_000, 10_000, 1_000_000)
+	size, used := s.embedded.Size()
+	s.Close()
+	runtime.GC()
+	before := resident(b, "VmRSS")
+	for b.Loop() {
+		start := time.Now()
+		s = open(b, dir)
+		opened := time.Since(start)
+		c := &counter{done: make(chan struct{})}
+		f := follow(b, s, c)
+		<-c.done
+		if err := f.Barrier(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(opened.Seconds(), "s-to-open")
+		b.ReportMetric(time.Since(start).Seconds(), "s-to-ready")
+		b.ReportMetric(float64(c.n), "records")
+		b.ReportMetric(float64(resident(b, "VmRSS")-before)/(1<<20), "MiB-more")
+		b.ReportMetric(float64(resident(b, "RssAnon"))/(1<<20), "MiB-anonymous")
+		b.ReportMetric(float64(size)/(1<<20), "MiB-database")
+		b.ReportMetric(float64(used)/(1<<20), "MiB-used")
+	}
+}
+
+// counter is a sink that only counts.
+type counter struct {
+	n    int
+	done chan struct{}
+}
+
+func fillLarge(b *testing.B, s *Store, users, groups, objects int) {
+	var batch []clientv3.Op
+	put := func(r Record) {
+		batch = append(batch, clientv3.OpPut(s.full(r.key()), string(encode(r))))
+		if len(batch) == 4096 {
+			if _, err := s.client.Txn(b.Context()).Then(batch...).Commit(); err != nil {
+				b.Fatal(err)
+			}
+			batch = batch[:0]
+		}
+	}
+	user := func(i int) Username { return Username(fmt.Sprintf("user-%06d", i)) }
+	group := func(i int) shoal.Group { return shoal.Group(fmt.Sprintf("group-%05d", i)) }
+	now := time.Now()
+	key := func(i int) (d shoal.DeviceID) { d[0], d[1], d[2] = byte(i), byte(i>>8), byte(i>>16); return d }
+	password := "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + strings.Repeat("h", 43)
+	for i := range users {
+		put(&User{Name: user(i), Password: password, Created: now, Devices: []shoal.DeviceID{key(i)}})
+		put(&Device{ID: key(i), User: user(i), Enrolled: now, Label: "laptop"})
+		put(&Member{Group: group(i % groups), User: user(i), Since: now})
+	}
+	for i := range groups {
+		put(&Group{Name: group(i), Owner: user(i), Epoch: 1, First: 1, Created: now, Grace: time.Hour})
+	}
+	for i := range objects {
+		o := &Object{Group: group(i % groups), Name: shoal.Name(fmt.Sprintf("dataset part %07d.tar.zst", i)), Publisher: user(i % users), Device: key(i % users), Published: now, Shared: true}
+		o.Content = file(i)
+		o.Content.ID[4], o.Content.ID[5] = byte(i>>16), byte(i>>24)
+		put(o)
+	}
+	if len(batch) > 0 {
+		if _, err := s.client.Txn(b.Context()).Then(batch...).Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// resident returns a line of /proc/self/status in bytes.
+func resident(b *testing.B, line string) int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for l := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(l, line+":"); found {
+			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	b.Fatalf("no %s in /proc/self/status", line)
+	return 0
+}
+
+func (c *counter) Replace(all iter.Seq2[Record, error], _ uint64) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+		c.n++
+	}
+	close(c.done)
+	return nil
+}
+
+func (c *counter) Apply([]Event, uint64) {}
