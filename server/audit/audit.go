@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxQueue is how many events wait at most; each takes some 300 bytes.
-	maxQueue = 8192
+	maxQueue = 32_768
 	// stampTimeout is how long the enrichment service may take for a batch.
 	stampTimeout = time.Second
 	// readsEvery is how often reads are counted.
