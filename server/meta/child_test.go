@@ -1,5 +1,49 @@
 package meta
 
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// childEnv has a child's task and its arguments, separated by spaces: this program runs itself, so that it can be killed.
 const childEnv = "SHOAL_META_CHILD"
 
-func child(string) {}
+// child carries out a task in a process of its own.
+func child(task string) {
+	args := strings.Split(task, " ")
+	switch args[0] {
+	case "large":
+		openLarge(args[1])
+	default:
+		fmt.Fprintf(os.Stderr, "there is no task %q\n", task)
+		os.Exit(2)
+	}
+}
+
+// childCommand prepares a child. What it says on stderr is an error of the test.
+func childCommand(t testing.TB, args ...string) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self)
+	c.Env = append(os.Environ(), childEnv+"="+strings.Join(args, " "))
+	return c
+}
+
+// runChild returns what a child writes.
+func runChild(t testing.TB, args ...string) string {
+	t.Helper()
+	c := childCommand(t, args...)
+	var errs bytes.Buffer
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil || errs.Len() > 0 {
+		t.Fatalf("a child: %v, and says %q", err, errs.String())
+	}
+	return string(out)
+}

@@ -4,34 +4,34 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// pageLength is how many keys are read at once.
-const pageLength = 8192
-
-// page is some keys, or the reason why there are no more.
-type page struct {
-	kvs []*mvccpb.KeyValue
-	err error
-}
+const (
+	// pageLength is how many keys are read at once.
+	pageLength = 16 << 10
+	// groupsPerRange is the objects of how many groups are read as one range. etcd counts what is left of a range for each
+	// page of it, so a range of all would take time by the square of its length.
+	groupsPerRange = 64
+)
 
 // list yields all records at a revision of etcd's, kind by kind. The next page is read while one is used. It ends after an
 // error.
 func (s *Store) list(ctx context.Context, revision int64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		pages := make(chan page, 1)
-		go s.readPages(ctx, revision, pages)
-		// readPages closes pages when it is done.
+		l := &lister{s: s, ctx: ctx, revision: revision, pages: make(chan page, 1)}
+		go l.run()
+		// run closes pages when it is done.
 		defer func() {
 			cancel()
-			for range pages {
+			for range l.pages {
 			}
 		}()
-		for p := range pages {
+		for p := range l.pages {
 			if p.err != nil {
 				yield(nil, p.err)
 				return
@@ -46,42 +46,82 @@ func (s *Store) list(ctx context.Context, revision int64) iter.Seq2[Record, erro
 	}
 }
 
-// readPages sends all keys of Records, page by page, and closes pages.
-func (s *Store) readPages(ctx context.Context, revision int64, pages chan<- page) {
-	defer close(pages)
+// lister reads the keys of Records in a goroutine of its own.
+type lister struct {
+	s        *Store
+	ctx      context.Context
+	revision int64
+	pages    chan page
+	groups   []key // of the groups' keys, what follows the kind
+}
+
+// page is some keys, or the reason why there are no more.
+type page struct {
+	kvs []*mvccpb.KeyValue
+	err error
+}
+
+// run sends all pages, and closes the channel.
+func (l *lister) run() {
+	defer close(l.pages)
 	for _, kind := range recordKinds {
-		end := kind.end()
-		if kind == realmKey {
-			end = kind + "\x00"
-		}
-		if !s.readRange(ctx, kind, end, revision, pages) {
+		if !l.readKind(kind) {
 			return
 		}
 	}
 }
 
-// readRange sends the keys from one to before another, and reports whether to go on.
-func (s *Store) readRange(ctx context.Context, from, end key, revision int64, pages chan<- page) bool {
-	for at := s.full(from); ; {
-		r, err := s.client.Get(ctx, at, clientv3.WithRange(s.full(end)), clientv3.WithRev(revision),
-			clientv3.WithLimit(pageLength))
-		p := page{err: err}
-		if err != nil {
-			p.err = fmt.Errorf("listing the state: %w", err)
-		} else {
-			p.kvs = r.Kvs
+// readKind sends all keys of a kind, and reports whether to go on.
+func (l *lister) readKind(kind key) bool {
+	if kind == realmKey {
+		return l.readRange(kind, kind+"\x00")
+	}
+	from := kind
+	if kind == "o/" || kind == "s/" {
+		// The groups have been read by now. Their order is another one here, because of what follows a name.
+		var starts []key
+		for _, g := range l.groups {
+			starts = append(starts, kind+g+"/")
 		}
-		select {
-		case pages <- p:
-		case <-ctx.Done():
+		slices.Sort(starts)
+		for i := groupsPerRange; i < len(starts); i += groupsPerRange {
+			if !l.readRange(from, starts[i]) {
+				return false
+			}
+			from = starts[i]
+		}
+	}
+	return l.readRange(from, kind.end())
+}
+
+// readRange sends the keys from one to before another, and reports whether to go on.
+func (l *lister) readRange(from, end key) bool {
+	for at := l.s.full(from); ; {
+		r, err := l.s.client.Get(l.ctx, at, clientv3.WithRange(l.s.full(end)), clientv3.WithRev(l.revision), clientv3.WithLimit(pageLength))
+		if err != nil {
+			l.send(page{err: fmt.Errorf("listing the state: %w", err)})
 			return false
 		}
-		if err != nil {
+		if from == "g/" {
+			for _, kv := range r.Kvs {
+				l.groups = append(l.groups, l.s.short(kv.Key)[len(from):])
+			}
+		}
+		if !l.send(page{kvs: r.Kvs}) {
 			return false
 		}
 		if !r.More {
 			return true
 		}
 		at = string(r.Kvs[len(r.Kvs)-1].Key) + "\x00"
+	}
+}
+
+func (l *lister) send(p page) bool {
+	select {
+	case l.pages <- p:
+		return true
+	case <-l.ctx.Done():
+		return false
 	}
 }
