@@ -1,16 +1,87 @@
 package passwords
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"shoal"
 )
+
+// 200 logins a second from one address: 40 are served, the rest is refused at once, and another address waits for two
+// hashes at most.
+func TestFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := virtual()
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		var refused, waited []time.Duration
+		end := time.Now().Add(10 * time.Second)
+		all.Go(func() {
+			for ; time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				all.Go(func() {
+					begin := time.Now()
+					if _, err := k.Hash(t.Context(), address(1), []byte(rightPassword)); shoal.CodeOf(err) == shoal.Busy {
+						mu.Lock()
+						refused = append(refused, time.Since(begin))
+						mu.Unlock()
+					}
+				})
+			}
+		})
+		all.Go(func() {
+			for i := 0; time.Now().Before(end); i++ {
+				time.Sleep(73 * time.Millisecond)
+				begin := time.Now()
+				must(t, k.Check(t.Context(), Attempt{address(2 + i%5), "ada", []byte(rightPassword), storedFor(rightPassword)}))
+				waited = append(waited, time.Since(begin))
+			}
+		})
+		all.Wait()
+		if n := len(refused); n < 1600 || slices.Max(refused) != 0 {
+			t.Errorf("%d were refused, the last of them after %v", n, slices.Max(refused))
+		}
+		if most := slices.Max(waited); len(waited) < 80 || most > 3*hashTakes {
+			t.Errorf("%d logins from elsewhere, of which one took %v", len(waited), most)
+		}
+	})
+}
+
+// The same from 60 addresses: each has one failure's worth of turns, and then others go first.
+func TestFloodFromMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := virtual()
+		var all sync.WaitGroup
+		end := time.Now().Add(10 * time.Second)
+		all.Go(func() {
+			for i := 0; time.Now().Before(end); i++ {
+				all.Go(func() {
+					a := Attempt{address(i % 60), fmt.Sprint(i), []byte(wrongPassword), ""}
+					if err := k.Check(t.Context(), a); err == nil {
+						t.Error("a wrong password is right")
+					}
+				})
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+		time.Sleep(100 * hashTakes)
+		for i := 0; time.Now().Before(end); i++ {
+			time.Sleep(73 * time.Millisecond)
+			begin := time.Now()
+			must(t, k.Check(t.Context(), Attempt{address(1000 + i), "ada", []byte(rightPassword), storedFor(rightPassword)}))
+			if took := time.Since(begin); took > 3*hashTakes {
+				t.Errorf("a login from elsewhere took %v", took)
+			}
+		}
+		all.Wait()
+	})
+}
 
 // latencies are collected by many.
 type latencies struct {
@@ -57,8 +128,8 @@ func resident(b *testing.B) float64 {
 }
 
 // 200 logins a second with wrong passwords, each for another user: what becomes of others' logins, of work that has
-// nothing to do with passwords, and of memory. The flood has been going on for a while. One iteration
-// takes some five seconds.
+// nothing to do with passwords, and of memory. The flood has been going on for a while. One iteration takes some
+// five seconds.
 func BenchmarkFlood(b *testing.B) {
 	for name, addresses := range map[string]int{"from one address": 1, "from 60 addresses": 60} {
 		b.Run(name, func(b *testing.B) {

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -181,6 +183,34 @@ func TestNetwork(t *testing.T) {
 	}
 	if got := network(netip.Addr{}); got.IsValid() {
 		t.Errorf("no address counts as %v", got)
+	}
+}
+
+// However many Keepers there are, the process makes one hash at a time.
+func TestOneAtATime(t *testing.T) {
+	var working, most atomic.Int32
+	var all sync.WaitGroup
+	for n := range 4 {
+		k := New()
+		k.derive = func(password []byte, _ params) []byte {
+			most.Store(max(most.Load(), working.Add(1)))
+			for range 100 {
+				runtime.Gosched()
+			}
+			working.Add(-1)
+			return bytes.Clone(password)
+		}
+		for range 4 {
+			all.Go(func() {
+				if _, err := k.Hash(t.Context(), address(n), []byte(rightPassword)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d at a time", most.Load())
 	}
 }
 

@@ -69,10 +69,15 @@ func (q *queue) acquire(ctx context.Context, from netip.Prefix, r rank) error {
 	case err := <-turn:
 		return err
 	case <-ctx.Done():
-		if !q.leave(from, turn) && <-turn == nil { // it was its turn at the same moment
-			q.release()
-		}
+		q.giveUp(from, turn)
 		return ctx.Err()
+	}
+}
+
+// giveUp leaves the line; where it is its turn just now, that is passed on.
+func (q *queue) giveUp(from netip.Prefix, turn chan error) {
+	if !q.leave(from, turn) && <-turn == nil {
+		q.release()
 	}
 }
 

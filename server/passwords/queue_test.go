@@ -198,91 +198,32 @@ func TestGivenUp(t *testing.T) {
 	})
 }
 
-// A turn that comes at the moment when its waiter gives up is passed on.
+// A turn that comes at the moment when its waiter gives up is passed on; a place that was lost is not.
 func TestGivenUpAtTheTurn(t *testing.T) {
-	for range 50 { // which of the two a select takes is random
-		synctest.Test(t, func(t *testing.T) {
-			a := newAttempts()
-			ctx, cancel := context.WithTimeout(t.Context(), hashTakes)
-			defer cancel()
-			a.start(t.Context(), 1, "first")
-			a.start(ctx, 2, "torn")
-			a.start(t.Context(), 3, "last")
-			a.all.Wait()
-			if took, err := a.of("last"); err != nil || took != 2*hashTakes && took != 3*hashTakes {
-				t.Errorf("the last one took %v, %v", took, err)
-			}
-		})
+	q := newQueue()
+	join := func(n int) chan error {
+		turn, err := q.join(network(address(n)), unsuspected)
+		must(t, err)
+		return turn
 	}
-}
-
-// 200 logins a second from one address: 40 are served, the rest is refused at once, and another address waits for two
-// hashes at most.
-func TestFlood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := virtual()
-		var all sync.WaitGroup
-		var mu sync.Mutex
-		var refused, waited []time.Duration
-		end := time.Now().Add(10 * time.Second)
-		all.Go(func() {
-			for ; time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-				all.Go(func() {
-					begin := time.Now()
-					if _, err := k.Hash(t.Context(), address(1), []byte(rightPassword)); shoal.CodeOf(err) == shoal.Busy {
-						mu.Lock()
-						refused = append(refused, time.Since(begin))
-						mu.Unlock()
-					}
-				})
-			}
-		})
-		all.Go(func() {
-			for i := 0; time.Now().Before(end); i++ {
-				time.Sleep(73 * time.Millisecond)
-				begin := time.Now()
-				must(t, k.Check(t.Context(), Attempt{address(2 + i%5), "ada", []byte(rightPassword), storedFor(rightPassword)}))
-				waited = append(waited, time.Since(begin))
-			}
-		})
-		all.Wait()
-		if n := len(refused); n < 1600 || slices.Max(refused) != 0 {
-			t.Errorf("%d were refused, the last of them after %v", n, slices.Max(refused))
-		}
-		if most := slices.Max(waited); len(waited) < 80 || most > 3*hashTakes {
-			t.Errorf("%d logins from elsewhere, of which one took %v", len(waited), most)
-		}
-	})
-}
-
-// The same from 60 addresses: each has one failure's worth of turns, and then others go first.
-func TestFloodFromMany(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k := virtual()
-		var all sync.WaitGroup
-		end := time.Now().Add(10 * time.Second)
-		all.Go(func() {
-			for i := 0; time.Now().Before(end); i++ {
-				all.Go(func() {
-					a := Attempt{address(i % 60), fmt.Sprint(i), []byte(wrongPassword), ""}
-					if err := k.Check(t.Context(), a); err == nil {
-						t.Error("a wrong password is right")
-					}
-				})
-				time.Sleep(5 * time.Millisecond)
-			}
-		})
-		time.Sleep(100 * hashTakes)
-		for i := 0; time.Now().Before(end); i++ {
-			time.Sleep(73 * time.Millisecond)
-			begin := time.Now()
-			must(t, k.Check(t.Context(), Attempt{address(1000 + i), "ada", []byte(rightPassword), storedFor(rightPassword)}))
-			if took := time.Since(begin); took > 3*hashTakes {
-				t.Errorf("a login from elsewhere took %v", took)
-			}
-		}
-		all.Wait()
-	})
+	if join(1) != nil {
+		t.Fatal("the first has to wait")
+	}
+	torn, next := join(2), join(3)
+	q.release()
+	q.giveUp(network(address(2)), torn)
+	if err := <-next; err != nil || q.waiting != 0 || !q.busy {
+		t.Errorf("the next one: %v; %d wait", err, q.waiting)
+	}
+	greedy := []chan error{join(4), join(4)}
+	for n := 5; q.waiting < maxWaiting; n++ {
+		join(n)
+	}
+	join(1000) // which turns away the second of them
+	q.giveUp(network(address(4)), greedy[1])
+	if q.waiting != maxWaiting || !q.busy || len(greedy[0]) != 0 {
+		t.Errorf("%d wait", q.waiting)
+	}
 }
 
 // Whatever happens, there is one at a time, everybody gets an answer, and the bounds hold.
