@@ -56,6 +56,8 @@ type Log struct {
 	limit int // of the queue
 
 	reads reads
+
+	unstamped bool // the last batch was; Run's
 }
 
 // line is what one line of the log will say: an event, how many were lost in this place, or what a device has read.
@@ -134,8 +136,15 @@ func (l *Log) stamp(ctx context.Context, count int) *soap.Stamp {
 		stamp, err = l.stamper.Stamp(ctx, count)
 		return err
 	})
+	if unstamped := err != nil; unstamped != l.unstamped {
+		l.unstamped = unstamped
+		if unstamped {
+			l.log.Warn().Err(err).Msg("the enrichment service gives no stamps; until it does, times are the server's own")
+		} else {
+			l.log.Info().Msg("the enrichment service gives stamps again")
+		}
+	}
 	if err != nil {
-		l.log.Debug().Err(err).Int("count", count).Msg("audit entries without a stamp")
 		return nil
 	}
 	return &stamp

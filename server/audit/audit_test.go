@@ -71,8 +71,14 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// entries are the lines written so far.
-func (o *output) entries(t *testing.T) (all []map[string]any) {
+// entries are the lines written so far, but for what is about the enrichment service.
+func (o *output) entries(t *testing.T) []map[string]any {
+	t.Helper()
+	entries, _ := o.lines(t)
+	return entries
+}
+
+func (o *output) lines(t *testing.T) (entries []map[string]any, notices []string) {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -81,9 +87,13 @@ func (o *output) entries(t *testing.T) (all []map[string]any) {
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		all = append(all, e)
+		if message := e["message"].(string); strings.HasPrefix(message, "the enrichment service") {
+			notices = append(notices, message)
+			continue
+		}
+		entries = append(entries, e)
 	}
-	return all
+	return entries, notices
 }
 
 // within runs a test on virtual time, with a Log that runs until stop is called or the test ends.
@@ -243,8 +253,11 @@ func TestStuckStamper(t *testing.T) {
 		time.Sleep(time.Minute)
 		l.Record(numbered(550))
 		synctest.Wait()
-		got := out.entries(t)
+		got, notices := out.lines(t)
 		check(t, got, 551)
+		if len(notices) != 2 {
+			t.Errorf("of the service's going and coming it says %q", notices)
+		}
 		if e := got[len(got)-1]; e["stamp"] != 1.0 || e["clock"] != nil {
 			t.Errorf("after the service is back: %v", e)
 		}
@@ -284,7 +297,7 @@ func TestStop(t *testing.T) {
 		}
 		start := time.Now()
 		stop()
-		if took := time.Since(start); took != 0 {
+		if took := time.Since(start); took != pause { // two batches
 			t.Errorf("it took %v", took)
 		}
 		got := out.entries(t)

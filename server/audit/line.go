@@ -21,15 +21,24 @@ const (
 	fieldLost  = "unwritten"  // how many events are missing in this place
 )
 
+// Lines that have gathered are written a batch at a time with a pause in between: what sends the log on waits for
+// nobody, and would lose some of very many that come at once.
+const (
+	maxBatch = 512
+	pause    = 5 * time.Millisecond
+)
+
 // write stamps lines and writes them to the log.
 func (l *Log) write(ctx context.Context, lines []line) {
-	const most = soap.MaxCount
 	for len(lines) > 0 {
-		batch := lines[:min(len(lines), most)]
+		batch := lines[:min(len(lines), maxBatch)]
 		lines = lines[len(batch):]
 		stamp := l.stamp(ctx, len(batch))
 		for i := range batch {
 			l.writeLine(&batch[i], stamp, uint64(i))
+		}
+		if len(lines) > 0 {
+			time.Sleep(pause)
 		}
 	}
 }
