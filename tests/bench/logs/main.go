@@ -39,6 +39,7 @@ var figures = []figure{
 	{"calls", calls},
 	{"append", appends},
 	{"enrich", enrich},
+	{"faults", slowdown},
 }
 
 // bench is what the figures share.
@@ -62,7 +63,7 @@ func main() {
 func run() (err error) {
 	program := flag.String("shoal", "bin/shoal", "the program whose services are measured")
 	parent := flag.String("dir", "/var/tmp", "where the files go: on a disk, with 1 GiB free")
-	only := flag.String("only", "", "figures to measure, separated by commas: calls, append, enrich (default: all)")
+	only := flag.String("only", "", "figures to measure, separated by commas: calls, append, enrich, faults (default: all)")
 	flag.Parse()
 	chosen := slices.DeleteFunc(slices.Clone(figures), func(f figure) bool {
 		return *only != "" && !slices.Contains(strings.Split(*only, ","), f.name)

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"shoal/tests/bench/report"
+	"shoal/tests/faults"
+)
+
+const (
+	faultRounds = 5
+	faultLines  = 10_000 // mutations of a load, of which each is a line of the log
+)
+
+// outage is what is done to a service in the middle of a load, and how that is ended.
+type outage struct {
+	name       string
+	begin, end func(*faults.Service, *faults.Proxy) error
+}
+
+var outages = []outage{
+	{"killed", func(s *faults.Service, _ *faults.Proxy) error { return s.Kill() }, restart},
+	{"hung", func(s *faults.Service, _ *faults.Proxy) error { return s.Hang() }, func(s *faults.Service, _ *faults.Proxy) error { return s.Continue() }},
+	{
+		"black hole", func(_ *faults.Service, p *faults.Proxy) error { p.Swallow(true); return nil },
+		func(_ *faults.Service, p *faults.Proxy) error { p.Swallow(false); return nil },
+	},
+	{"restarted", func(s *faults.Service, p *faults.Proxy) error { return errors.Join(s.Stop(), restart(s, p)) }, nil},
+}
+
+func restart(s *faults.Service, _ *faults.Proxy) error { return s.Restart(s.Said("address")) }
+
+// slowdown measures by how much clients are slower while a service fails, against the same load with healthy services.
+func slowdown(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
+	dir := filepath.Join(b.dir, "faults")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	w, err := faults.Open(b.shoal, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	load, err := w.NewLoad(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer load.Close()
+	if _, err := load.Run(ctx, faultLines, nil); err != nil { // warm
+		return nil, err
+	}
+	rows := []string{"service\tis\tmutations\tdownloads"}
+	worst := 0.0
+	for _, s := range []struct {
+		name    string
+		service *faults.Service
+		proxy   *faults.Proxy
+	}{{"log", w.Log, w.LogProxy}, {"enrichment", w.Soap, w.SoapProxy}} {
+		for _, o := range outages {
+			mutations, downloads, err := compare(ctx, w, load, func(percent int) error {
+				switch {
+				case percent == 20:
+					return o.begin(s.service, s.proxy)
+				case percent == 80 && o.end != nil:
+					return o.end(s.service, s.proxy)
+				}
+				return nil
+			})
+			if err != nil {
+				return nil, fmt.Errorf("the %s service %s: %w", s.name, o.name, err)
+			}
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%+.1f %%\t%+.1f %%", s.name, o.name, mutations, downloads))
+			worst = max(worst, mutations, downloads)
+		}
+	}
+	return []report.Verdict{{Name: "slowdown", Measured: worst, Bar: 5, Unit: " %"}},
+		report.Table("\nHow much longer the same takes while a service fails, medians", rows)
+}
+
+// compare runs the load with and without a fault in turns, and returns by how many percent mutations and downloads take
+// longer with it: the medians over all rounds.
+func compare(ctx context.Context, w *faults.World, load *faults.Load, fault func(percent int) error) (mutations, downloads float64, err error) {
+	var slower [2][]float64
+	for range faultRounds {
+		healthy, err := load.Run(ctx, faultLines, nil)
+		if err != nil {
+			return 0, 0, err
+		}
+		failed := make(chan error, 2)
+		failing, err := load.Run(ctx, faultLines, func(percent int) {
+			if err := fault(percent); err != nil {
+				failed <- err
+			}
+		})
+		select {
+		case failure := <-failed:
+			err = errors.Join(err, failure)
+		default:
+		}
+		if err = errors.Join(err, w.Settle(ctx)); err != nil {
+			return 0, 0, err
+		}
+		slower[0] = append(slower[0], 100*(failing.Took.Seconds()/healthy.Took.Seconds()-1))
+		slower[1] = append(slower[1], 100*(failing.Each.Seconds()/healthy.Each.Seconds()-1))
+	}
+	return report.Median(slower[0]), report.Median(slower[1]), nil
+}
