@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,7 @@ type Load struct {
 type Done struct {
 	Took time.Duration // from its beginning to the last mutation
 	Gets int           // downloads that were completed meanwhile, one after the other
-	Each time.Duration // what one of them took, on average
+	Each time.Duration // what one of them took, the median
 }
 
 // NewLoad connects the clients. Close must be called.
@@ -111,7 +112,8 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (Done, 
 			cancel(err)
 		}
 	}
-	var todo, gets atomic.Int64
+	var todo atomic.Int64
+	var gets []time.Duration
 	todo.Store(int64(lines))
 	var mutators, getters sync.WaitGroup
 	begin := time.Now()
@@ -137,19 +139,22 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (Done, 
 				return
 			default:
 			}
+			start := time.Now()
 			if err := l.get(ctx, n); err != nil {
 				fail(err)
 				return
 			}
-			gets.Add(1)
+			gets = append(gets, time.Since(start))
 		}
 	})
 	mutators.Wait()
 	done := Done{Took: time.Since(begin)}
 	close(mutating)
 	getters.Wait()
-	done.Gets = int(gets.Load())
-	done.Each = time.Since(begin) / time.Duration(max(1, done.Gets))
+	if done.Gets = len(gets); done.Gets > 0 {
+		slices.Sort(gets)
+		done.Each = gets[done.Gets/2]
+	}
 	return done, context.Cause(ctx)
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	faultRounds = 5
+	faultRounds = 11
 	faultLines  = 10_000 // mutations of a load, of which each is a line of the log
 )
 
@@ -85,27 +85,35 @@ func slowdown(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 // longer with it: the medians over all rounds.
 func compare(ctx context.Context, w *faults.World, load *faults.Load, fault func(percent int) error) (mutations, downloads float64, err error) {
 	var slower [2][]float64
-	for range faultRounds {
-		healthy, err := load.Run(ctx, faultLines, nil)
-		if err != nil {
-			return 0, 0, err
-		}
-		failed := make(chan error, 2)
-		failing, err := load.Run(ctx, faultLines, func(percent int) {
-			if err := fault(percent); err != nil {
-				failed <- err
+	for round := range faultRounds {
+		var healthy, failing faults.Done
+		for turn := range 2 {
+			if (round+turn)%2 == 0 {
+				healthy, err = load.Run(ctx, faultLines, nil)
+			} else {
+				failing, err = runFailing(ctx, load, fault)
 			}
-		})
-		select {
-		case failure := <-failed:
-			err = errors.Join(err, failure)
-		default:
-		}
-		if err = errors.Join(err, w.Settle(ctx)); err != nil {
-			return 0, 0, err
+			if err = errors.Join(err, w.Settle(ctx)); err != nil {
+				return 0, 0, err
+			}
 		}
 		slower[0] = append(slower[0], 100*(failing.Took.Seconds()/healthy.Took.Seconds()-1))
 		slower[1] = append(slower[1], 100*(failing.Each.Seconds()/healthy.Each.Seconds()-1))
 	}
 	return report.Median(slower[0]), report.Median(slower[1]), nil
+}
+
+func runFailing(ctx context.Context, load *faults.Load, fault func(percent int) error) (faults.Done, error) {
+	failed := make(chan error, 2)
+	done, err := load.Run(ctx, faultLines, func(percent int) {
+		if err := fault(percent); err != nil {
+			failed <- err
+		}
+	})
+	select {
+	case failure := <-failed:
+		err = errors.Join(err, failure)
+	default:
+	}
+	return done, err
 }
