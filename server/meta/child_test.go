@@ -18,6 +18,8 @@ func child(task string) {
 	switch args[0] {
 	case "large":
 		openLarge(args[1])
+	case "crash":
+		crashChild(args[1], args[2])
 	default:
 		fmt.Fprintf(os.Stderr, "there is no task %q\n", task)
 		os.Exit(2)
