@@ -7,47 +7,40 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"syscall"
 
 	"shoal"
 	"shoal/client/store"
+	"shoal/ownsocket"
 	"shoal/wire"
 )
 
 // Control talks to the daemon of a state folder.
 type Control struct {
-	http http.Client
-	dir  *os.File // the state folder, through which the socket is found
+	http   http.Client
+	socket *ownsocket.Dialer
 }
 
 // FindDaemon connects to the daemon whose state folder this is. It returns nil, and no error, when none is running.
 func FindDaemon(state string) (*Control, error) {
-	dir, err := os.Open(state)
-	if errors.Is(err, fs.ErrNotExist) {
+	dialer, err := ownsocket.NewDialer(state, socketName)
+	if ownsocket.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the state folder: %w", err)
+		return nil, err
 	}
-	path := fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName)
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", path)
-	}
-	nc, err := dial(context.Background(), "", "")
+	nc, err := dialer.Dial(context.Background(), "", "")
 	if err != nil {
-		_ = dir.Close()
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		_ = dialer.Close()
+		if ownsocket.Absent(err) {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("connecting to the daemon: %w", err)
 	}
 	_ = nc.Close() // it answers
-	return &Control{http.Client{Transport: &http.Transport{DialContext: dial}}, dir}, nil
+	return &Control{http.Client{Transport: &http.Transport{DialContext: dialer.Dial}}, dialer}, nil
 }
 
 // Publish makes the daemon publish and serve the file at path, an absolute one. hashed, if not nil, is told how many
@@ -125,5 +118,5 @@ func (c *Control) ask(ctx context.Context, what string, request controlRequest, 
 // Close lets go of the daemon.
 func (c *Control) Close() {
 	c.http.CloseIdleConnections()
-	_ = c.dir.Close() // only ever a path
+	_ = c.socket.Close() // only ever a path
 }

@@ -7,15 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -62,68 +58,15 @@ type controlError struct {
 	Text string     `json:"text"`
 }
 
-type controlServer struct {
-	listener net.Listener
-	path     string
-}
-
-// listenControl takes the socket's place, which one that a killed daemon left may have: the catalog's lock says that
-// none is running.
-func listenControl(state string) (*controlServer, error) {
-	path := filepath.Join(state, socketName)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("removing an old control socket: %w", err)
-	}
-	dir, err := os.Open(state)
-	if err != nil {
-		return nil, fmt.Errorf("opening the state folder: %w", err)
-	}
-	defer dir.Close()
-	// Through the folder's descriptor, because a socket's path cannot be longer than 107 bytes.
-	l, err := onlyOwner.Listen(context.Background(), "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName))
-	if err != nil {
-		return nil, fmt.Errorf("opening the control socket: %w", err)
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	return &controlServer{l, path}, nil
-}
-
-// onlyOwner makes a socket that nobody else can connect to, not even for the moment that a chmod after bind would
-// leave: Linux gives the file the mode that the socket has.
-var onlyOwner = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-	var chmodErr error
-	err := c.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) })
-	return errors.Join(err, chmodErr)
-}}
-
-func (c *controlServer) close() {
-	_ = c.listener.Close()
-	_ = os.Remove(c.path) // the next daemon would
-}
-
-func (c *controlServer) run(ctx context.Context, d *Daemon) {
+// runControl answers commands until ctx ends.
+func (d *Daemon) runControl(ctx context.Context) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /publish", answerControl(d.controlPublish))
 	mux.HandleFunc("POST /unpublish", answerControl(d.controlUnpublish))
 	mux.HandleFunc("POST /folder", answerControl(d.controlFolder))
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	var closer sync.WaitGroup
-	closer.Go(func() {
-		<-ctx.Done()
-		// Requests end with the context; what they still say takes a moment.
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if server.Shutdown(limit) != nil {
-			_ = server.Close()
-		}
-	})
-	if err := server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := d.control.Serve(ctx, mux); err != nil {
 		d.config.Log.Error().Err(err).Msg("the control socket ended")
 	}
-	closer.Wait()
 }
 
 // answerControl decodes a request, carries it out, and writes its outcome as the last line.

@@ -12,6 +12,7 @@ import (
 	"shoal"
 	"shoal/client/store"
 	"shoal/client/tracker"
+	"shoal/ownsocket"
 )
 
 // checkEvery is how often a daemon looks whether its files are still what was published, besides at each request.
@@ -22,7 +23,7 @@ type Daemon struct {
 	*Client
 	dir     string
 	catalog *store.Catalog
-	control *controlServer
+	control *ownsocket.Server
 
 	mu     sync.Mutex // guards the rest
 	names  map[label]shoal.Object
@@ -60,7 +61,7 @@ func OpenDaemon(ctx context.Context, c Config, dir string) (*Daemon, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.catalog.Close())
 	}
-	if d.control, err = listenControl(c.State); err == nil {
+	if d.control, err = ownsocket.Listen(c.State, socketName); err == nil {
 		err = d.restore()
 	}
 	if err != nil {
@@ -74,7 +75,7 @@ func OpenDaemon(ctx context.Context, c Config, dir string) (*Daemon, error) {
 func (d *Daemon) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var run sync.WaitGroup
-	run.Go(func() { d.control.run(ctx, d) })
+	run.Go(func() { d.runControl(ctx) })
 	run.Go(func() { d.watch(ctx) })
 	var err error
 	select {
@@ -92,7 +93,7 @@ func (d *Daemon) Address() string { return d.address.String() }
 
 func (d *Daemon) close() {
 	if d.control != nil {
-		d.control.close()
+		d.control.Close()
 	}
 	d.Client.Close()
 	for _, f := range d.files {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shoal"
+	"shoal/accept"
 	"shoal/identity"
 	"shoal/server/registry"
 	"shoal/server/session"
@@ -137,50 +138,20 @@ func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var connections sync.WaitGroup
-	connections.Go(func() {
-		<-ctx.Done()
-		s.listener.Close()
-	})
 	var err error
 	s.beside.run(ctx, func() {
-		err = s.acceptAll(ctx, &connections)
+		err = accept.Loop(ctx, s.listener, s.log, func(nc net.Conn) {
+			h, err := s.admission.begin(ctx, nc)
+			if err != nil {
+				nc.Close()
+				return
+			}
+			connections.Go(func() { s.serve(ctx, nc, h) })
+		})
 		cancel()
 		connections.Wait()
 	})
 	return errors.Join(err, s.state.close())
-}
-
-func (s *Server) acceptAll(ctx context.Context, connections *sync.WaitGroup) error {
-	const longest = time.Second
-	var pause time.Duration
-	for {
-		nc, err := s.listener.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				nc.Close()
-			}
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("accepting connections: %w", err)
-		case err != nil:
-			// Too few files or memory, most likely. Those who are connected are served on.
-			pause = min(max(2*pause, 5*time.Millisecond), longest)
-			s.log.Error().Err(err).Dur("pause", pause).Msg("accepting connections")
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-			continue
-		}
-		pause = 0
-		h, err := s.admission.begin(ctx, nc)
-		if err != nil {
-			nc.Close()
-			return nil
-		}
-		connections.Go(func() { s.serve(ctx, nc, h) })
-	}
 }
 
 // serve does everything for one connection.

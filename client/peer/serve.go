@@ -7,11 +7,11 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"shoal"
+	"shoal/accept"
 	"shoal/identity"
 	"shoal/wire"
 )
@@ -34,42 +34,22 @@ type Server struct {
 // Run accepts connections until the context ends; it returns when all of them are closed. It owns l.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	defer l.Close()
 	var connections sync.WaitGroup
 	defer connections.Wait()
 	defer cancel()
 	slots := make(chan struct{}, maxConnections)
-	for {
+	return accept.Loop(ctx, l, s.Log, func(nc net.Conn) {
 		select {
-		case slots <- struct{}{}: // beyond that the kernel's backlog waits
+		case slots <- struct{}{}: // beyond that connections wait
 		case <-ctx.Done():
-			return nil
-		}
-		nc, err := l.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				nc.Close()
-			}
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		case err != nil: // out of descriptors, or a connection that went away again
-			<-slots
-			s.Log.Warn().Err(err).Msg("accepting a peer")
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
-			}
-			continue
+			nc.Close()
+			return
 		}
 		connections.Go(func() {
 			defer func() { <-slots }()
 			s.serve(ctx, nc)
 		})
-	}
+	})
 }
 
 func (s *Server) serve(ctx context.Context, nc net.Conn) {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"shoal/accept"
 )
 
 const (
@@ -61,33 +62,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() {
-		<-ctx.Done()
-		l.Close()
-	})
-	const longest = time.Second
-	var pause time.Duration
-	for {
-		nc, err := l.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				nc.Close()
-			}
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("accepting RPC connections: %w", err)
-		case err != nil:
-			// Too few files or memory, most likely. Those who are connected are served on.
-			pause = min(max(2*pause, 5*time.Millisecond), longest)
-			s.Log.Error().Err(err).Dur("pause", pause).Msg("accepting RPC connections")
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-			continue
-		}
-		pause = 0
+	return accept.Loop(ctx, l, s.Log, func(nc net.Conn) {
 		if c := s.newConn(nc); conns.enter(c) {
 			running.Go(func() {
 				defer conns.leave(c)
@@ -97,7 +72,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			s.Log.Warn().Stringer("address", nc.RemoteAddr()).Msg("refused an RPC connection: there are too many, and all are busy")
 			nc.Close()
 		}
-	}
+	})
 }
 
 // answer appends the reply to a record, in full. With upgrade, TLS is to begin after the reply. The error is errNotCall.

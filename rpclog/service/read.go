@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
-	"syscall"
 
 	"shoal"
+	"shoal/ownsocket"
 	"shoal/rpclog"
 )
 
@@ -30,15 +28,12 @@ func Read(ctx context.Context, socketPath string, q rpclog.Query) (rpclog.Page, 
 	if err != nil {
 		return rpclog.Page{}, shoal.Errorf(shoal.BadRequest, "asking for the log: %w", err)
 	}
-	dir, err := os.Open(filepath.Dir(socketPath))
+	dialer, err := ownsocket.NewDialer(filepath.Dir(socketPath), filepath.Base(socketPath))
 	if err != nil {
 		return rpclog.Page{}, whyNot(socketPath, err)
 	}
-	defer dir.Close()
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", through(dir, filepath.Base(socketPath)))
-	}
-	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true}
+	defer dialer.Close()
+	transport := &http.Transport{DialContext: dialer.Dial, DisableKeepAlives: true}
 	target := "http://service/entries?" + url.Values{"query": {string(query)}}.Encode()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
@@ -62,7 +57,7 @@ func whyNot(path string, err error) error {
 		return fmt.Errorf("asking for the log: %w", err)
 	case errors.Is(err, fs.ErrPermission):
 		return shoal.Errorf(shoal.Denied, "the log service at %s is another user's, who alone may read its log", path)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case ownsocket.Absent(err):
 		return shoal.Errorf(shoal.Unreachable, "no log service runs at %s; start one with shoal rpclog, or say with --socket where it is", path)
 	}
 	return shoal.Errorf(shoal.Unreachable, "asking the log service at %s: %w", path, err)

@@ -96,7 +96,7 @@ func (s *Service) open(c Config, loopback bool) (err error) {
 func (s *Service) close() error {
 	var err error
 	if s.socket != nil {
-		s.socket.close()
+		s.socket.Close()
 	}
 	if s.listener != nil {
 		s.listener.Close() // which Serve has done, if it ran

@@ -4,21 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"net"
 	"net/http"
-	"os"
 	"path/filepath"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"shoal"
+	"shoal/ownsocket"
 	"shoal/rpclog"
 	"shoal/rpclog/journal"
 )
@@ -50,71 +43,22 @@ type readError struct {
 const maxReaders = 2
 
 type socket struct {
-	listener net.Listener
-	path     string
-	readers  chan struct{} // holds a token for each page that is being collected
+	*ownsocket.Server
+	readers chan struct{} // holds a token for each page that is being collected
 }
 
-// listenSocket takes the socket's place, which one that a killed service left may have: the folder's lock says that none
-// is running.
 func listenSocket(state string) (*socket, error) {
-	path := SocketIn(state)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("removing an old socket: %w", err)
-	}
-	dir, err := os.Open(state)
-	if err != nil {
-		return nil, fmt.Errorf("opening the state folder: %w", err)
-	}
-	defer dir.Close()
-	l, err := onlyOwner.Listen(context.Background(), "unix", through(dir, socketName))
-	if err != nil {
-		return nil, fmt.Errorf("opening the socket for readers: %w", err)
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	return &socket{l, path, make(chan struct{}, maxReaders)}, nil
-}
-
-// through is the path of a file by its folder's descriptor, because a socket's path cannot be longer than 107 bytes.
-func through(dir *os.File, name string) string {
-	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name)
-}
-
-// onlyOwner makes a socket that nobody else can connect to, not even for the moment that a chmod after bind would
-// leave: Linux gives the file the mode that the socket has.
-var onlyOwner = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-	var chmodErr error
-	err := c.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) })
-	return errors.Join(err, chmodErr)
-}}
-
-func (s *socket) close() {
-	_ = s.listener.Close()
-	_ = os.Remove(s.path) // the next service would
+	server, err := ownsocket.Listen(state, socketName)
+	return &socket{server, make(chan struct{}, maxReaders)}, err
 }
 
 // run answers readers until ctx ends.
 func (s *socket) run(ctx context.Context, j *journal.Journal, log zerolog.Logger) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /entries", func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, j) })
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	var closer sync.WaitGroup
-	closer.Go(func() {
-		<-ctx.Done()
-		// Requests end with the context; what they still say takes a moment.
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if server.Shutdown(limit) != nil {
-			_ = server.Close()
-		}
-	})
-	if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(ctx, mux); err != nil {
 		log.Error().Err(err).Msg("the socket for readers ended")
 	}
-	closer.Wait()
 }
 
 func (s *socket) answer(w http.ResponseWriter, r *http.Request, j *journal.Journal) {
