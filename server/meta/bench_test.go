@@ -77,11 +77,11 @@ func BenchmarkLarge(b *testing.B) {
 }
 
 // openLarge opens the state in a folder and says what that took.
-func openLarge(dir string) {
+func openLarge(dir string) error {
 	start := time.Now()
 	s, err := Open(context.Background(), Options{Dir: dir, Log: zerolog.New(os.Stderr).Level(zerolog.ErrorLevel)})
 	if err != nil {
-		panic(err)
+		return err
 	}
 	defer s.Close()
 	fmt.Println(time.Since(start).Seconds(), "s-to-open")
@@ -89,10 +89,12 @@ func openLarge(dir string) {
 	f := s.NewFeed(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	var run sync.WaitGroup
+	defer run.Wait()
+	defer cancel()
 	run.Go(func() { f.Run(ctx) })
 	<-c.done
 	if err := f.Barrier(ctx); err != nil {
-		panic(err)
+		return err
 	}
 	fmt.Println(time.Since(start).Seconds(), "s-to-ready")
 	fmt.Println(c.n, "records")
@@ -100,8 +102,7 @@ func openLarge(dir string) {
 	for line, unit := range map[string]string{"VmHWM": "MiB-peak", "VmRSS": "MiB-resident", "RssAnon": "MiB-anonymous"} {
 		fmt.Println(resident(line)>>20, unit)
 	}
-	cancel()
-	run.Wait()
+	return nil
 }
 
 // counter is a sink that only counts.

@@ -15,14 +15,20 @@ const childEnv = "SHOAL_META_CHILD"
 // child carries out a task in a process of its own.
 func child(task string) {
 	args := strings.Split(task, " ")
+	err := fmt.Errorf("there is no task %q", task)
 	switch args[0] {
 	case "large":
-		openLarge(args[1])
+		err = openLarge(args[1])
+	case "prepare":
+		err = prepareChild(args[1])
 	case "crash":
-		crashChild(args[1], args[2])
-	default:
-		fmt.Fprintf(os.Stderr, "there is no task %q\n", task)
-		os.Exit(2)
+		err = crashChild(args[1], args[2])
+	case "check":
+		err = checkChild(args[1], args[2])
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 

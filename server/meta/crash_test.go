@@ -81,19 +81,86 @@ func (j *journal) add(line string) error {
 	return nil
 }
 
-// prepare makes the users and groups of all clients.
-func prepareCrash(t *testing.T, dir string) {
-	s, err := Open(t.Context(), Options{Dir: dir, Log: testLog(t)})
+// save writes the journal to a file, and returns its path.
+func (j *journal) save(t *testing.T) string {
+	t.Helper()
+	path := t.TempDir() + "/journal"
+	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	w := &world{T: t, Store: s, sequence: make(map[shoal.DeviceID]uint64)}
-	for c := range crashClients {
-		w.ok(2*c, &CreateUser{User: Username(fmt.Sprint("owner ", c)), Open: true, Password: "$"})
-		w.ok(2*c+1, &CreateUser{User: Username(fmt.Sprint("guest ", c)), Open: true, Password: "$"})
-		w.ok(2*c, &CreateGroup{Group: crashGroup(c)})
+	if err := errors.Join(j.write(f), f.Close()); err != nil {
+		t.Fatal(err)
 	}
+	return path
+}
+
+func readJournal(path string) (*journal, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	j := new(journal)
+	for line := range strings.Lines(string(text)) {
+		if err := j.add(line); err != nil {
+			return nil, err
+		}
+	}
+	return j, nil
+}
+
+// steps is how many were acknowledged.
+func (j *journal) steps() (n int) {
+	for _, c := range j {
+		n += len(c)
+	}
+	return n
+}
+
+// openChild opens the state for a child that uses no more disk than it must.
+func openChild(dir string) (*Store, error) {
+	return Open(context.Background(), Options{
+		Dir: dir, Log: zerolog.New(os.Stderr).Level(zerolog.ErrorLevel),
+		Free: func(string) (uint64, error) { return minFree, nil },
+	})
+}
+
+// prepareChild makes the users and groups of all clients.
+func prepareChild(dir string) error {
+	s, err := openChild(dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var errs [crashClients]error
+	var run sync.WaitGroup
+	for c := range crashClients {
+		run.Go(func() {
+			apply := func(n, sequence int, m Mutation) {
+				_, err := s.Apply(context.Background(), ID{Device: device(n), Sequence: uint64(sequence)}, m)
+				errs[c] = errors.Join(errs[c], err)
+			}
+			apply(2*c, 1, &CreateUser{User: Username(fmt.Sprint("owner ", c)), Open: true, Password: "$"})
+			apply(2*c+1, 1, &CreateUser{User: Username(fmt.Sprint("guest ", c)), Open: true, Password: "$"})
+			apply(2*c, 2, &CreateGroup{Group: crashGroup(c)})
+		})
+	}
+	run.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// checkChild compares all that is remembered with a journal.
+func checkChild(dir, journalPath string) error {
+	s, err := openChild(dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	j, err := readJournal(journalPath)
+	if err != nil {
+		return err
+	}
+	return j.check(context.Background(), s, 100)
 }
 
 // check compares the state with what was acknowledged; each client's next step may be done, too. The last steps of each
@@ -164,62 +231,42 @@ func (x expected) matches(all *state) bool {
 
 // crashChild checks the state in a folder against a journal, says so, and then mutates until it is killed, saying what is
 // acknowledged.
-func crashChild(dir, journalPath string) {
-	err := func() error {
-		s, err := Open(context.Background(), Options{Dir: dir, Log: zerolog.New(os.Stderr).Level(zerolog.ErrorLevel), Free: plenty})
-		if err != nil {
-			return err
-		}
-		text, err := os.ReadFile(journalPath)
-		if err != nil {
-			return err
-		}
-		j := new(journal)
-		for line := range strings.Lines(string(text)) {
-			if err := j.add(line); err != nil {
-				return err
-			}
-		}
-		if err := j.check(context.Background(), s, 3); err != nil {
-			return err
-		}
-		fmt.Println("ready")
-		var run sync.WaitGroup
-		for c := range crashClients {
-			run.Go(func() {
-				for i := len(j[c]); ; i++ {
-					id, m := step(c, i)
-					o, err := s.Apply(context.Background(), id, m)
-					if err != nil {
-						fmt.Fprintf(os.Stderr, "step %d of client %d: %v\n", i, c, err)
-						return
-					}
-					// One write, so that lines are whole.
-					os.Stdout.WriteString(fmt.Sprintln(c, i, o.Revision))
-				}
-			})
-		}
-		run.Wait()
-		return nil
-	}()
+func crashChild(dir, journalPath string) error {
+	s, err := openChild(dir)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return err
 	}
+	j, err := readJournal(journalPath)
+	if err != nil {
+		return err
+	}
+	if err := j.check(context.Background(), s, 3); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	var run sync.WaitGroup
+	for c := range crashClients {
+		run.Go(func() {
+			for i := len(j[c]); ; i++ {
+				id, m := step(c, i)
+				o, err := s.Apply(context.Background(), id, m)
+				if err != nil {
+					fmt.Fprintf(os.Stderr, "step %d of client %d: %v\n", i, c, err)
+					return
+				}
+				// One write, so that lines are whole.
+				os.Stdout.WriteString(fmt.Sprintln(c, i, o.Revision))
+			}
+		})
+	}
+	run.Wait()
+	return nil
 }
 
 // crashRound runs a child on the folder and ends it by cut after some time. It returns false where the test has failed.
 func crashRound(t *testing.T, dir string, j *journal, cut func(kill func())) bool {
 	t.Helper()
-	path := t.TempDir() + "/journal"
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(j.write(f), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	c := childCommand(t, "crash", dir, path)
+	c := childCommand(t, "crash", dir, j.save(t))
 	var errs strings.Builder
 	c.Stderr = &errs
 	out, err := c.StdoutPipe()
@@ -258,7 +305,7 @@ func crashRound(t *testing.T, dir string, j *journal, cut func(kill func())) boo
 func TestKill(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	prepareCrash(t, dir)
+	runChild(t, "prepare", dir)
 	j := new(journal)
 	n := rounds(t, "SHOAL_KILLS", 20)
 	for range n {
@@ -266,15 +313,9 @@ func TestKill(t *testing.T) {
 			return
 		}
 	}
-	if err := j.check(t.Context(), open(t, dir), 100); err != nil {
-		t.Error(err)
-	}
-	steps := 0
-	for _, c := range j {
-		steps += len(c)
-	}
-	t.Logf("%d steps acknowledged in %d rounds", steps, n)
-	if steps < 10*n {
-		t.Errorf("only %d steps in %d rounds", steps, n)
+	runChild(t, "check", dir, j.save(t))
+	t.Logf("%d steps acknowledged in %d rounds", j.steps(), n)
+	if j.steps() < 10*n {
+		t.Errorf("only %d steps in %d rounds", j.steps(), n)
 	}
 }
