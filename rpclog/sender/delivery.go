@@ -37,6 +37,7 @@ func (p *pump) settle(o outcome) {
 	b := p.head
 	p.head = nil
 	p.queue.done(b)
+	p.recycle(b)
 	switch {
 	case b.sender != p.sender:
 	case p.strikes >= patience:

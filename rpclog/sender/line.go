@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/rs/zerolog"
 
@@ -14,16 +15,17 @@ import (
 )
 
 // parse makes an entry of a line that zerolog wrote: a JSON object. What is none becomes the message. now stands in for
-// the time where there is none. e's Fields are written over; its strings do not alias line.
+// the time where there is none. e's Fields are written over; its strings may alias line.
 func parse(e *rpclog.Entry, level zerolog.Level, line []byte, now time.Time) {
 	*e = rpclog.Entry{Time: now, Level: levelOf(level), Fields: e.Fields[:0]}
 	line = bytes.TrimSpace(line)
-	if len(line) == 0 || line[0] != '{' || !json.Valid(line) {
-		e.Message = strings.ToValidUTF8(string(line), "\uFFFD")
+	s := unsafe.String(unsafe.SliceData(line), len(line)) // the pump makes no garbage, which its callers would have to help to collect
+	if s == "" || s[0] != '{' || !json.Valid(line) {
+		e.Message = strings.ToValidUTF8(s, "\uFFFD")
 		return
 	}
 	// Valid JSON needs no checks from here on.
-	for rest := strings.TrimLeft(string(line[1:]), jsonSpace); rest[0] != '}'; {
+	for rest := strings.TrimLeft(s[1:], jsonSpace); rest[0] != '}'; {
 		var name, value string
 		name, rest = cutValue(rest)
 		rest = strings.TrimLeft(rest, jsonSpace+":")

@@ -35,13 +35,14 @@ type pump struct {
 
 	entry rpclog.Entry // of the line at hand
 	open  *batch       // what is to be flushed; nothing of it is numbered for good
+	spare [][]byte     // memory of batches that are not needed any more
 	gap   uint64       // lines lost that no entry tells of yet
 	now   time.Time    // when the ring was read
 
-	pace    time.Duration // from one reading of the ring to the next
-	drainAt time.Time
-	linesAt time.Time // when there last was something in it
-	flushed time.Time // when the open batch was last flushed
+	pace     time.Duration // from one reading of the ring to the next
+	drainAt  time.Time
+	linesAt  time.Time // when there last was something in it
+	flushed  time.Time // when the open batch was last flushed
 	head     *batch    // what is sent until the service has it
 	strikes  int       // how often the service called head malformed
 	sending  bool
@@ -62,8 +63,8 @@ func newPump(c Config, courier *courier, r *ring) (*pump, error) {
 		ring: r, courier: courier, tell: newTeller(c),
 		sender: rpclog.Sender{Device: c.Device, Process: newProcess()},
 	}
-	p.queue = queue{gone: p.gone, trouble: p.tell.spool}
-	p.open = p.newBatch(1, 0)
+	p.queue = queue{gone: p.gone, trouble: p.tell.spool, spilled: p.recycle}
+	p.open = p.newBatch(1)
 	if c.Spool != "" {
 		s, torn, err := openSpool(c.Spool, c.SpoolLimit)
 		if err = p.tell.opened(torn, err); err != nil {
@@ -75,8 +76,19 @@ func newPump(c Config, courier *courier, r *ring) (*pump, error) {
 	return p, nil
 }
 
-func (p *pump) newBatch(first uint64, size int) *batch {
-	return &batch{sender: p.sender, first: first, entries: make([]byte, 0, size)}
+func (p *pump) newBatch(first uint64) *batch {
+	b := &batch{sender: p.sender, first: first}
+	if n := len(p.spare); n > 0 {
+		b.entries, p.spare = p.spare[n-1], p.spare[:n-1]
+	}
+	return b
+}
+
+// recycle takes the memory of a batch that is not needed any more, unless that one is being sent.
+func (p *pump) recycle(b *batch) {
+	if b != p.head && len(p.spare) < maxWaiting {
+		p.spare = append(p.spare, b.entries[:0])
+	}
 }
 
 // run works until w is closed and what there is has been sent, or cannot be.
@@ -202,8 +214,9 @@ func (p *pump) seal() {
 	if !p.queue.push(b, p.failures > 0) {
 		next = b.first
 		p.lose(b.lines, b.lines+b.lost)
+		p.recycle(b)
 	}
-	p.open = p.newBatch(next, len(b.entries)+len(b.entries)/8)
+	p.open = p.newBatch(next)
 }
 
 // flush queues what there is. That lines were lost is told with the next line, or when the queue is empty: it must not

@@ -1,6 +1,9 @@
 package sender
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // maxWaiting is how many batches are kept in memory, the one under way included.
 const maxWaiting = 3
@@ -12,6 +15,8 @@ type queue struct {
 	memory []*batch
 	// gone is told what could not be read back from the spool, and of whom.
 	gone func(what tally, earlier bool, why error)
+	// spilled is told which batch is not in memory any more.
+	spilled func(*batch)
 	// trouble is told why the spool takes nothing, and nil when it took something.
 	trouble func(error)
 }
@@ -37,7 +42,8 @@ func (q *queue) spill() {
 		if q.trouble(err); err != nil {
 			return
 		}
-		q.memory = q.memory[1:]
+		q.spilled(q.memory[0])
+		q.memory = slices.Delete(q.memory, 0, 1)
 	}
 }
 
@@ -59,7 +65,7 @@ func (q *queue) head() *batch {
 // done removes a batch that head returned, wherever it is by now.
 func (q *queue) done(b *batch) {
 	if len(q.memory) > 0 && q.memory[0].first == b.first && q.memory[0].sender == b.sender {
-		q.memory = q.memory[1:]
+		q.memory = slices.Delete(q.memory, 0, 1)
 		return
 	}
 	for q.spool != nil {

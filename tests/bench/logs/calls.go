@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,6 +46,7 @@ type target struct {
 	log    zerolog.Logger
 	writer *sender.Writer // nil for io.Discard
 	stored bool           // somebody takes the entries
+	lost   uint64         // lines, at the end of the last round
 }
 
 // latencies are those of all calls of a round, in order of size.
@@ -68,8 +68,7 @@ type round struct {
 	p50, p999 time.Duration
 	above     time.Duration // p50 less that of io.Discard
 	first     time.Duration // the median
-	others    float64       // cores that other programs used
-	full      bool          // a call found the ring full, which is no call to measure
+	others    float64       // cores that other programs used; +Inf if they left so little that a call found no room
 }
 
 // calls measures how long a call of zerolog takes: to io.Discard, to the log service, and to one that is not there. They
@@ -105,7 +104,7 @@ func calls(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, &target{c.name, stamped(w), w, c.stored})
+		targets = append(targets, &target{name: c.name, log: stamped(w), writer: w, stored: c.stored})
 		defer func() { err = errors.Join(err, closeWriter(w)) }()
 	}
 	allocs, err := allocations(ctx, targets[1])
@@ -170,99 +169,21 @@ func takeTurns(ctx context.Context, results []*result, service *running) error {
 		}
 	}
 	for _, r := range results {
-		if r.fullRounds() > rounds-counted {
-			return fmt.Errorf("%s: the ring was full in %d of %d rounds: the machine is too busy", r.target.name, r.fullRounds(), rounds)
+		if calm := r.calmest(); math.IsInf(calm[len(calm)-1].others, 1) {
+			return fmt.Errorf("%s: too many lines were lost; the machine is too busy", r.target.name)
 		}
 	}
 	return nil
 }
 
-// steady makes calls one at a time, to each target in turn.
-func steady(results []*result, clock time.Duration) {
-	base, next := time.Now(), time.Duration(0)
-	for i := range turnCalls {
-		for _, r := range results {
-			for next += callEvery; time.Since(base) < next; {
-			}
-			r.now = append(r.now, measure(&r.target.log, i, base)-clock)
-		}
+// lostSome tells whether lines were lost since it was last called.
+func (t *target) lostSome() bool {
+	if t.writer == nil {
+		return false
 	}
-}
-
-// burst has all callers make calls at the same time, to one target after the other.
-func burst(results []*result, clock time.Duration) {
-	for _, r := range results {
-		next := time.Now().Add(burstEvery)
-		of := make([]latencies, r.callers)
-		var callers sync.WaitGroup
-		for c := range of {
-			callers.Go(func() {
-				list, base := make(latencies, turnCalls/r.callers), time.Now()
-				for i := range list {
-					list[i] = measure(&r.target.log, i, base) - clock
-				}
-				of[c] = list
-			})
-		}
-		callers.Wait()
-		for _, list := range of {
-			r.first, r.now = append(r.first, list[0]), append(r.now, list[1:]...)
-		}
-		time.Sleep(time.Until(next))
-	}
-}
-
-// endRound computes what a round says. discard has ended it before.
-func (r *result) endRound(counts bool, others float64, discard *result) {
-	slices.Sort(r.now)
-	if counts {
-		now := round{p50: r.now.at(.5), p999: r.now.at(.999), others: others, full: r.target.lostSome()}
-		if len(r.first) > 0 {
-			now.first = report.Median(r.first)
-		}
-		r.rounds = append(r.rounds, now)
-		last := len(r.rounds) - 1
-		r.rounds[last].above = now.p50 - discard.rounds[last].p50
-		r.all = append(r.all, r.now...)
-	}
-	r.now, r.first = r.now[:0], r.first[:0]
-}
-
-// calmest returns the rounds that count.
-func (r *result) calmest() []round {
-	return slices.SortedFunc(slices.Values(r.rounds), func(a, b round) int {
-		if a.full != b.full {
-			return cmp.Compare(btoi(a.full), btoi(b.full))
-		}
-		return cmp.Compare(a.others, b.others)
-	})[:counted]
-}
-
-// over returns the median of what of returns for each round.
-func over[T cmp.Ordered](list []round, of func(round) T) T {
-	var values []T
-	for _, r := range list {
-		values = append(values, of(r))
-	}
-	return report.Median(values)
-}
-
-// measure makes a call and returns how long it took, reading the clock included.
-func measure(log *zerolog.Logger, i int, base time.Time) time.Duration {
-	start := time.Since(base)
-	logLine(log, i)
-	return time.Since(base) - start
-}
-
-// clockCost returns what measure would return if a call took no time.
-func clockCost() time.Duration {
-	list := make(latencies, 100_000)
-	base := time.Now()
-	for i := range list {
-		start := time.Since(base)
-		list[i] = time.Since(base) - start
-	}
-	return report.Median(list)
+	before := t.lost
+	t.lost = t.writer.Counts().Lost
+	return t.lost > before
 }
 
 // settle waits until what was logged is where it goes.
@@ -319,7 +240,7 @@ func callVerdicts(results []*result, allocs float64) ([]report.Verdict, error) {
 		slices.Sort(r.all)
 		cores := func(r round) float64 { return r.others }
 		rows = append(rows, fmt.Sprintf("%s\t%d\t%v\t%v\t%v\t%v\t%.2f\t%v\t%.2f", r.target.name, r.callers,
-			over(calm, func(r round) time.Duration { return r.p50 }), above, p999, over(calm, func(r round) time.Duration { return r.first }),
+			over(calm, func(r round) time.Duration { return r.p50 }), above, p999, firstCalls(calm),
 			over(calm, cores), r.all.at(.999), over(r.rounds, cores)))
 	}
 	title := fmt.Sprintf("\nA call of zerolog with 6 fields and the time, medians of the calmest %d of %d rounds of %d calls", counted, rounds, turns*turnCalls)
