@@ -100,7 +100,7 @@ func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swa
 			}
 		})
 	}
-	err = cl.connect(ctx, config, trust{pins, c.Server, c.Pin})
+	err = cl.connect(ctx, config, trust{pins: pins, server: c.Server, given: c.Pin})
 	if err != nil && !errors.Is(err, shoal.Unreachable) {
 		cl.Close()
 		return nil, err

@@ -39,67 +39,6 @@ func wantCode(t *testing.T, err error, code shoal.Code) {
 	}
 }
 
-// reply is what a server of a realm shows in the handshake.
-func reply(realm, server *identity.Key) *wire.HelloReply {
-	return &wire.HelloReply{
-		Identity: server.Public(), Certificate: identity.CertifyServer(realm, server.Public(), time.Now(), time.Hour),
-	}
-}
-
-func TestTrust(t *testing.T) {
-	realm, other, server := identity.NewKey(), identity.NewKey(), identity.NewKey()
-	key := func(k *identity.Key) *shoal.RealmKey {
-		public := shoal.RealmKey(k.Public())
-		return &public
-	}
-	pins := func() identity.Pins { return identity.OpenPins(filepath.Join(t.TempDir(), "known_realms")) }
-	pinned := pins()
-	must(t, pinned.Add("s:1", *key(realm)))
-	stolen := reply(realm, server)
-	stolen.Identity = identity.NewKey().Public()
-	for name, c := range map[string]struct {
-		trust trust
-		reply *wire.HelloReply
-		ok    bool
-	}{
-		"pinned":                       {trust{pinned, "s:1", nil}, reply(realm, server), true},
-		"pinned and given":             {trust{pinned, "s:1", key(realm)}, reply(realm, server), true},
-		"another key of the realm":     {trust{pinned, "s:1", nil}, reply(realm, identity.NewKey()), true},
-		"given":                        {trust{pins(), "s:1", key(realm)}, reply(realm, server), true},
-		"pinned, but answers another":  {trust{pinned, "s:1", nil}, reply(other, server), false},
-		"pinned, but another is given": {trust{pinned, "s:1", key(other)}, reply(other, server), false},
-		"given, but answers another":   {trust{pins(), "s:1", key(realm)}, reply(other, server), false},
-		"another's certificate":        {trust{pinned, "s:1", nil}, stolen, false},
-		"given, another's certificate": {trust{pins(), "s:1", key(realm)}, stolen, false},
-		"no certificate":               {trust{pinned, "s:1", nil}, &wire.HelloReply{}, false},
-		"first contact":                {trust{pins(), "s:1", nil}, reply(realm, server), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before, _, err := c.trust.pins.Lookup("s:1")
-			must(t, err)
-			err = c.trust.accept(c.reply)
-			if c.ok {
-				must(t, err)
-				if got, known, err := c.trust.pins.Lookup("s:1"); !known || got != *key(realm) {
-					t.Errorf("pinned %v: %v", got, err)
-				}
-				return
-			}
-			wantCode(t, err, shoal.Untrusted)
-			if after, _, _ := c.trust.pins.Lookup("s:1"); after != before {
-				t.Error("what is not trusted was pinned")
-			}
-			var first *FirstContactError
-			if errors.As(err, &first) != (name == "first contact") {
-				t.Errorf("got %v", err)
-			}
-			if first != nil && !strings.Contains(err.Error(), first.Realm.String()) {
-				t.Errorf("the fingerprint is not shown: %v", err)
-			}
-		})
-	}
-}
-
 func TestHostsOf(t *testing.T) {
 	a := func(s string) netip.Addr { return netip.MustParseAddr(s) }
 	local := []netip.Addr{a("127.0.0.1"), a("::1"), a("192.168.0.2"), a("10.0.0.2"), a("2001:db8::2")}

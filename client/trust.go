@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,32 +29,63 @@ type trust struct {
 	pins   identity.Pins
 	server string
 	given  *shoal.RealmKey // what the user says; it is pinned when the server proves it
+	// proven is told of the realm whenever a server has proven to be of it; nil to ignore that.
+	proven func(*identity.Authority)
 }
 
+// accept implements rules H7 and C10: the server must be certified by the realm that is pinned, or by what took its
+// place since, which is then pinned instead.
 func (t trust) accept(reply *wire.HelloReply) error {
 	claimed, err := identity.CertifyingRealm(reply.Certificate)
 	if err != nil {
-		return err
+		return t.refused(err)
 	}
 	realm, pinned, err := t.pins.Lookup(t.server)
 	switch {
 	case err != nil:
 		return err
-	case pinned && t.given != nil && *t.given != realm:
-		return t.pins.Mismatch(t.server, realm, *t.given)
 	case !pinned && t.given == nil:
 		return &FirstContactError{t.server, claimed}
 	case !pinned:
 		realm = *t.given
 	}
-	if claimed != realm {
+	now := time.Now() // the server's is not known yet
+	root, err := identity.NewAuthority(realm).VerifyServer(reply.Certificate, reply.Identity, now)
+	if errors.Is(err, identity.RefusedChain) && claimed != realm {
 		return t.pins.Mismatch(t.server, realm, claimed)
 	}
-	if err := identity.VerifyServer(reply.Certificate, realm, reply.Identity, time.Now()); err != nil {
-		return shoal.Errorf(shoal.Untrusted, "the server at %s is not certified by its realm: %w", t.server, err)
+	if err != nil {
+		return t.refused(err)
 	}
-	if pinned {
-		return nil
+	if pinned && t.given != nil && *t.given != realm {
+		// Either may be from before the realm's key was replaced: what counts is where they lead.
+		if other, err := identity.NewAuthority(*t.given).VerifyServer(reply.Certificate, reply.Identity, now); err != nil || other != root {
+			return shoal.Errorf(shoal.Untrusted, "the server at %s is of the realm %s, which is pinned for it, and not of %s, which is asked for; "+
+				"leave --pin away if the pinned one is right", t.server, realm, *t.given)
+		}
 	}
-	return t.pins.Add(t.server, realm)
+	switch {
+	case !pinned:
+		err = t.pins.Add(t.server, root)
+	case root != realm:
+		err = t.pins.Follow(t.server, realm, root)
+	}
+	if err == nil && t.proven != nil {
+		t.proven(identity.NewAuthority(root))
+	}
+	return err
+}
+
+// refused says what a certificate that does not count means for who wants to connect.
+func (t trust) refused(err error) error {
+	advice := "somebody may be in between; ask the realm's keeper"
+	switch {
+	case errors.Is(err, identity.RefusedExpired):
+		advice = "its keeper must certify it anew (shoal server realm rotate), unless this machine's clock is wrong"
+	case errors.Is(err, identity.RefusedFuture):
+		advice = "set this machine's clock, or the server's"
+	case errors.Is(err, identity.RefusedRevoked):
+		advice = "do not use it any more; ask the realm's keeper for another one"
+	}
+	return shoal.Errorf(shoal.Untrusted, "the server at %s is not certified by its realm: %w; %s", t.server, err, advice)
 }

@@ -44,12 +44,12 @@ type Config struct {
 // connection if there is none, as long as Run runs.
 type Tracker struct {
 	config Config
+	clock  identity.Clock // the server's time, as each connection tells it
 
 	mu        sync.Mutex // guards the rest
 	link      *link.Link // nil while there is no connection
 	up        chan struct{}
 	fatal     error // why no connection will ever come
-	ahead     time.Duration
 	sequence  uint64
 	published map[label]publication
 	offers    map[shoal.Swarm]uint32
@@ -199,7 +199,7 @@ func (t *Tracker) setLink(l *link.Link) {
 		t.up = make(chan struct{})
 		return
 	}
-	t.ahead = l.Ahead
+	t.clock.Learn(l.Ahead)
 	close(t.up)
 }
 
@@ -212,11 +212,10 @@ func (t *Tracker) fail(err error) {
 }
 
 // Now is the server's time, as far as it is known.
-func (t *Tracker) Now() time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Now().Add(t.ahead)
-}
+func (t *Tracker) Now() time.Time { return t.clock.Now() }
+
+// Reachable reports whether there is a connection to the server.
+func (t *Tracker) Reachable() bool { return t.current() != nil }
 
 // call asks the server, over as many connections as it takes until the context's deadline.
 func (t *Tracker) call(ctx context.Context, kind wire.Kind, m, reply wire.Message) error {
