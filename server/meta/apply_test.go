@@ -183,24 +183,31 @@ func (x *flakyTxn) Commit() (*clientv3.TxnResponse, error) {
 	return r, errors.Join(err, x.f.after())
 }
 
+var errLost = errors.New("the answer was lost")
+
+// lossyClient returns a client of the store's etcd that loses one request, and one answer, of so many.
+func lossyClient(t *testing.T, s *Store, of int64) *clientv3.Client {
+	var n atomic.Int64
+	every := func(part int64) func() error {
+		return func() error {
+			if n.Add(1)%of == part {
+				return errLost
+			}
+			return nil
+		}
+	}
+	client := clientv3.NewCtxClient(t.Context())
+	client.KV, client.Watcher = &flaky{s.client.KV, every(0), every(1)}, s.client.Watcher
+	return client
+}
+
 // TestLostAnswers makes commits fail before and after they are made: a mutation is done once for all that.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.users("ann", "bob")
 	w.ok(1, &CreateGroup{Group: "lab"})
-	lost := errors.New("the answer was lost")
-	var n atomic.Int64
-	client := clientv3.NewCtxClient(t.Context())
-	every := func(part int64) func() error {
-		return func() error {
-			if n.Add(1)%5 == part {
-				return lost
-			}
-			return nil
-		}
-	}
-	client.KV = &flaky{w.client.KV, every(0), every(1)}
+	client := lossyClient(t, w.Store, 5)
 	s := another(w.Store)
 	s.client = client
 	for i := range 12 {
@@ -216,7 +223,7 @@ func TestLostAnswers(t *testing.T) {
 	}
 	// Where nothing is answered any more, that is said, and asking again later tells.
 	ctx, cancel := context.WithCancel(t.Context())
-	client.KV = &flaky{w.client.KV, func() error { return nil }, func() error { cancel(); return lost }}
+	client.KV = &flaky{w.client.KV, func() error { return nil }, func() error { cancel(); return errLost }}
 	id := ID{Device: device(2), Sequence: 1000}
 	_, err := s.Apply(ctx, id, &RequestJoin{Group: "lab"})
 	checkRefusal(t, err, shoal.Canceled, "not known", "same sequence number")

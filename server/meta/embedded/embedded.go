@@ -115,6 +115,10 @@ func (s *Server) Defragment() error {
 	if err := s.etcd.Server.Backend().Defrag(); err != nil {
 		return fmt.Errorf("defragmenting the database: %w", err)
 	}
+	// etcd renames the new database to the old one's name, and leaves it at that.
+	if err := SyncFolder(filepath.Dir(s.etcd.Server.Cfg.BackendPath())); err != nil {
+		return fmt.Errorf("defragmenting the database: %w", err)
+	}
 	return nil
 }
 
