@@ -14,6 +14,7 @@ type Publish struct {
 	Group   shoal.Group
 	Name    shoal.Name
 	Content shoal.Object
+	Open    bool // everybody may, in this group; which is the caller's to say
 }
 
 func (m *Publish) check() error {
@@ -26,7 +27,7 @@ func (m *Publish) append(b []byte) []byte {
 }
 
 func (m *Publish) decide(t *transaction) error {
-	user, err := t.member(m.Group)
+	user, err := t.allowed(m.Group, m.Open)
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,7 @@ type Unpublish struct {
 	Group shoal.Group
 	Name  shoal.Name
 	File  shoal.FileID
+	Open  bool // everybody may, in this group; which is the caller's to say
 }
 
 func (m *Unpublish) check() error { return first(checkGroup(m.Group), checkName(m.Name)) }
@@ -71,11 +73,11 @@ func (m *Unpublish) append(b []byte) []byte {
 }
 
 func (m *Unpublish) decide(t *transaction) error {
-	o, user, err := t.published(m.Group, m.Name, m.File)
+	o, user, err := t.published(m.Group, m.Name, m.File, m.Open)
 	if err != nil {
 		return err
 	}
-	if o.Publisher != user {
+	if o.Publisher != user && !m.Open {
 		if g := (&Group{Name: m.Group}); !t.load(g) || g.Owner != user {
 			return shoal.Errorf(shoal.Denied, "only its publisher, %q, and the group's owner may unpublish %q; "+
 				"shoal stop-share ends the sharing of your own copies", o.Publisher, m.Name)
@@ -101,7 +103,7 @@ func (m *StopShare) append(b []byte) []byte {
 }
 
 func (m *StopShare) decide(t *transaction) error {
-	o, user, err := t.published(m.Group, m.Name, m.File)
+	o, user, err := t.published(m.Group, m.Name, m.File, false)
 	if err != nil {
 		return err
 	}
@@ -140,9 +142,17 @@ func (t *transaction) othersShare(o *Object, user Username) bool {
 	return false
 }
 
-// published returns the object of that content and name in a group, and the asker, who must be in the group.
-func (t *transaction) published(g shoal.Group, n shoal.Name, file shoal.FileID) (*Object, Username, error) {
-	user, err := t.member(g)
+// allowed returns the asker, who must be in the group; nobody where everybody may do what is asked.
+func (t *transaction) allowed(g shoal.Group, open bool) (Username, error) {
+	if open {
+		return "", nil
+	}
+	return t.member(g)
+}
+
+// published returns the object of that content and name in a group, and the asker, if allowed.
+func (t *transaction) published(g shoal.Group, n shoal.Name, file shoal.FileID, open bool) (*Object, Username, error) {
+	user, err := t.allowed(g, open)
 	if err != nil {
 		return nil, "", err
 	}
