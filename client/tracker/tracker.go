@@ -48,6 +48,7 @@ type Tracker struct {
 
 	mu        sync.Mutex // guards the rest
 	link      *link.Link // nil while there is no connection
+	since     time.Time  // when link came up
 	up        chan struct{}
 	fatal     error // why no connection will ever come
 	sequence  uint64
@@ -199,6 +200,7 @@ func (t *Tracker) setLink(l *link.Link) {
 		t.up = make(chan struct{})
 		return
 	}
+	t.since = time.Now()
 	t.clock.Learn(l.Ahead)
 	close(t.up)
 }
@@ -214,8 +216,13 @@ func (t *Tracker) fail(err error) {
 // Now is the server's time, as far as it is known.
 func (t *Tracker) Now() time.Time { return t.clock.Now() }
 
-// Reachable reports whether there is a connection to the server.
-func (t *Tracker) Reachable() bool { return t.current() != nil }
+// Reachable reports whether there has been a connection to the server for a while: for as long as others, who lost
+// theirs at the same time, need to be back and to have renewed what expired meanwhile.
+func (t *Tracker) Reachable() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.link != nil && time.Since(t.since) > 2*retryMost
+}
 
 // call asks the server, over as many connections as it takes until the context's deadline.
 func (t *Tracker) call(ctx context.Context, kind wire.Kind, m, reply wire.Message) error {
