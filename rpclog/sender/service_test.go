@@ -106,10 +106,10 @@ func logMany(w *Writer, from, to int) {
 	run.Wait()
 }
 
-// In the middle of 40,000 lines the service is killed, the sender started anew, the service started again, stopped, and
+// In the middle of 24,000 lines the service is killed, the sender started anew, the service started again, stopped, and
 // continued. In the end every line is in the log once, and in order, or counted as lost.
 func TestNothingIsLostBetweenProcesses(t *testing.T) {
-	const lines, part = 40_000, 2_000 // the latter of each goroutine
+	const lines, part = 24_000, 1_200 // the latter of each goroutine
 	p := startService(t)
 	var told console
 	log := zerolog.New(&told)
