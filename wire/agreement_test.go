@@ -89,6 +89,14 @@ func (r *random) fill(v reflect.Value, field string) {
 		v.SetString(r.label(shoal.MaxGroup))
 		return
 	}
+	switch field {
+	case "User", "Owner":
+		v.SetString(r.label(MaxUsername))
+		return
+	case "Label", "After":
+		v.SetString([]string{"", r.label(MaxUsername)}[r.IntN(2)])
+		return
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -154,9 +162,35 @@ func (r *random) repair(m Message) {
 	switch m := m.(type) {
 	case *List:
 		m.Limit = 1 + m.Limit%MaxList
-		if m.After == "." || m.After == ".." {
-			m.After = ""
+	case *Users:
+		m.Limit = 1 + m.Limit%MaxList
+	case *Groups:
+		m.Limit = 1 + m.Limit%MaxList
+	case *GroupsReply:
+		for i := range m.Entries {
+			m.Entries[i].Role %= RoleOwner + 1
 		}
+	case *Members:
+		m.Limit = 1 + m.Limit%MaxList
+		m.Which = 1 + m.Which%MembersAsking
+	case *Account:
+		if m.Verb = 1 + m.Verb%RevokeDevice; m.Verb == DeleteUser {
+			m.Device = shoal.DeviceID{}
+		} else {
+			m.User = ""
+		}
+	case *GroupChange:
+		m.Verb = 1 + m.Verb%TransferGroup
+		if !m.Verb.NamesUser() {
+			m.User = ""
+		}
+		if m.Grace %= MaxGrace + 1; m.Verb != CreateGroup {
+			m.Grace = 0
+		}
+	case *Epoch:
+		m.Reason %= EpochDeleted + 1
+	case *Gone:
+		m.Reason = 1 + m.Reason%GoneStopped
 	case *Publish:
 		m.Head = make([]byte, r.IntN(2)*m.Content.HeadSize())
 	case *Log:

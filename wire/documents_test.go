@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +50,7 @@ func checkBody(t *testing.T, s *spec.Spec, kind, typ string, limit uint64, make 
 	if typ == "" {
 		return
 	}
-	if _, isEmpty := make().(*Empty); isEmpty != (typ == "empty") {
+	if isEmpty(make()) != (typ == "empty") {
 		t.Errorf("%s: the body %q in PROTOCOL.md, %T in the code", kind, typ, make())
 	}
 	if typ == "empty" {
@@ -70,12 +71,17 @@ func checkBody(t *testing.T, s *spec.Spec, kind, typ string, limit uint64, make 
 	}
 }
 
+// isEmpty reports whether a message is one without members.
+func isEmpty(m Message) bool { return reflect.TypeOf(m).Elem().NumField() == 0 }
+
 func TestEveryStructHasItsMessage(t *testing.T) {
 	s := loadSpec(t)
 	elsewhere := []string{ // identity's
 		"transcript", "statement", "signed_part", "server_key", "candidate", "candidates", "ticket_key", "ticket", "successor", "revoked",
 	}
-	parts := []string{"object", "facts", "entry", "source", "offer"}
+	parts := []string{
+		"object", "facts", "entry", "source", "offer", "user_entry", "device_entry", "group_entry", "member_entry",
+	}
 	for _, name := range s.Order {
 		if s.Types[name].Class != spec.Struct || slices.Contains(elsewhere, name) || slices.Contains(parts, name) {
 			continue
@@ -112,6 +118,7 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 		"MAX_SIBLINGS": maxSiblings, "MAX_SOURCES": MaxSources, "MAX_LIST": MaxList, "MAX_OFFERS": MaxOffers, "MAX_HAVE": MaxHave,
 		"MAX_VALUES": maxValues, "MAX_HEAD": shoal.MaxHead, "MAX_FACT": shoal.MaxFact, "MAX_USER": maxUser,
 		"MAX_OPERATION": maxOperation, "MAX_GREP": MaxGrep, "MAX_CURSOR": MaxCursor, "MAX_LINES": MaxLines,
+		"MAX_USERNAME": MaxUsername, "MAX_PASSWORD": MaxPassword, "MAX_CODE": MaxCode, "MAX_LABEL": MaxLabel, "MAX_DEVICES": MaxDevices,
 	}
 	for name, value := range s.Consts {
 		got, ok := inCode[name]
@@ -124,7 +131,9 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 	}
 	for path, want := range map[[2]string]uint64{
 		{"join_reply", "bitfield"}: maxBitfield, {"manifest_reply", "tail"}: maxTail,
-		{"join", "ticket"}: MaxStatement, {"announce", "candidates"}: MaxStatement,
+		{"join", "ticket"}: MaxStatement, {"announce", "candidates"}: MaxStatement, {"renew", "ticket"}: MaxStatement,
+		{"ticket_reply", "ticket"}: MaxStatement, {"revocation", "chain"}: MaxStatement,
+		{"registration", "password"}: MaxPassword, {"login", "password"}: MaxPassword, {"registration", "code"}: MaxCode,
 	} {
 		fields := s.Types[path[0]].Fields
 		i := slices.IndexFunc(fields, func(f spec.Field) bool { return f.Name == path[1] })
@@ -135,6 +144,8 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 	for enum, ends := range map[string][2]uint64{
 		"service": {1, uint64(ServicePeer)}, "security": {1, uint64(Plaintext)}, "lookup_by": {1, byFile},
 		"facts_state": {0, uint64(shoal.Withheld)}, "log_level": {0, lastLevel},
+		"account_verb": {1, uint64(RevokeDevice)}, "group_verb": {1, uint64(TransferGroup)}, "group_role": {0, uint64(RoleOwner)},
+		"members_which": {1, uint64(MembersAsking)}, "epoch_reason": {0, uint64(EpochDeleted)}, "gone_reason": {1, uint64(GoneStopped)},
 	} {
 		for i, name := range s.Types[enum].Names {
 			if s.Types[enum].Values[name] != uint64(i)+ends[0] || uint64(len(s.Types[enum].Names)) != ends[1]-ends[0]+1 {
@@ -142,9 +153,52 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 			}
 		}
 	}
+	for enum, value := range map[string]func(uint64) fmt.Stringer{
+		"account_verb":  func(v uint64) fmt.Stringer { return AccountVerb(v) },
+		"group_verb":    func(v uint64) fmt.Stringer { return GroupVerb(v) },
+		"group_role":    func(v uint64) fmt.Stringer { return Role(v) },
+		"members_which": func(v uint64) fmt.Stringer { return MembersWhich(v) },
+		"epoch_reason":  func(v uint64) fmt.Stringer { return EpochReason(v) },
+		"gone_reason":   func(v uint64) fmt.Stringer { return GoneReason(v) },
+	} {
+		for _, name := range s.Types[enum].Names {
+			_, want, _ := strings.Cut(strings.ToLower(name), "_")
+			if got := value(s.Types[enum].Values[name]).String(); got != want {
+				t.Errorf("%s is %q in the code", name, got)
+			}
+		}
+	}
 	for i, name := range s.Types["facts_state"].Names {
 		if state := strings.ToLower(strings.TrimPrefix(name, "FACTS_")); shoal.FactsState(i).String() != state {
 			t.Errorf("facts are %v in the code and %s in shoal.x", shoal.FactsState(i), name)
+		}
+	}
+}
+
+// The table of who may ask for what has a row for every verb of the kinds that have verbs, by the verb's name.
+func TestAccessCoversVerbs(t *testing.T) {
+	s := loadSpec(t)
+	for kind, enum := range map[string]string{"ACCOUNT": "account_verb", "GROUP": "group_verb", "MEMBERS": "members_which"} {
+		var want, got []string
+		for _, name := range s.Types[enum].Names {
+			_, verb, _ := strings.Cut(strings.ToLower(name), "_")
+			want = append(want, verb)
+		}
+		for _, row := range s.Access {
+			if row.Kind == kind {
+				got = append(got, row.Verb)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has the verbs %v, and rows for %v", kind, want, got)
+		}
+	}
+	for _, row := range s.Access {
+		if len(row.Answers) != len(spec.Askers) {
+			t.Errorf("%s has %d answers", row.Kind, len(row.Answers))
+		}
+		if row.Verb != "" && row.Kind != "ACCOUNT" && row.Kind != "GROUP" && row.Kind != "MEMBERS" {
+			t.Errorf("%s has no verb %s", row.Kind, row.Verb)
 		}
 	}
 }

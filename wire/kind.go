@@ -25,6 +25,23 @@ const (
 	KindCancel    Kind = 37
 	KindHave      Kind = 38
 	KindWithdraw  Kind = 39
+	KindRenew     Kind = 40
+	KindRegister  Kind = 48
+	KindLogin     Kind = 49
+	KindLogout    Kind = 50
+	KindWhoami    Kind = 51
+	KindUsers     Kind = 52
+	KindDevices   Kind = 53
+	KindAccount   Kind = 54
+	KindGroup     Kind = 55
+	KindGroups    Kind = 56
+	KindMembers   Kind = 57
+	KindInvite    Kind = 58
+	KindStopShare Kind = 59
+	KindTicket    Kind = 60
+	KindEpoch     Kind = 61
+	KindGone      Kind = 62
+	KindRevoked   Kind = 63
 )
 
 // kindSpec is one row of the table in PROTOCOL.md section 7.
@@ -57,6 +74,23 @@ var kinds = map[Kind]kindSpec{
 	KindCancel:    {"CANCEL", true, 4, 0, fresh[Cancel], nil},
 	KindHave:      {"HAVE", true, 4104, 0, fresh[Have], nil},
 	KindWithdraw:  {"WITHDRAW", true, 1036, 0, fresh[Withdraw], nil},
+	KindRenew:     {"RENEW", false, 4608, 0, fresh[Renew], fresh[Empty]},
+	KindRegister:  {"REGISTER", false, 1536, 128, fresh[Register], fresh[RegisterReply]},
+	KindLogin:     {"LOGIN", false, 1408, 8, fresh[Login], fresh[MutationReply]},
+	KindLogout:    {"LOGOUT", false, 8, 8, fresh[Logout], fresh[MutationReply]},
+	KindWhoami:    {"WHOAMI", false, 0, 512, fresh[Whoami], fresh[WhoamiReply]},
+	KindUsers:     {"USERS", false, 128, 90112, fresh[Users], fresh[UsersReply]},
+	KindDevices:   {"DEVICES", false, 128, 20480, fresh[Devices], fresh[DevicesReply]},
+	KindAccount:   {"ACCOUNT", false, 256, 8, fresh[Account], fresh[MutationReply]},
+	KindGroup:     {"GROUP", false, 256, 8, fresh[GroupChange], fresh[MutationReply]},
+	KindGroups:    {"GROUPS", false, 128, 163840, fresh[Groups], fresh[GroupsReply]},
+	KindMembers:   {"MEMBERS", false, 256, 81920, fresh[Members], fresh[MembersReply]},
+	KindInvite:    {"INVITE", false, 256, 8, fresh[Invite], fresh[MutationReply]},
+	KindStopShare: {"STOP_SHARE", false, 512, 8, fresh[StopShare], fresh[MutationReply]},
+	KindTicket:    {"TICKET", false, 128, 4608, fresh[TicketRequest], fresh[TicketReply]},
+	KindEpoch:     {"EPOCH", true, 128, 0, fresh[Epoch], nil},
+	KindGone:      {"GONE", true, 128, 0, fresh[Gone], nil},
+	KindRevoked:   {"REVOKED", true, 4608, 0, fresh[Revocation], nil},
 }
 
 // fresh makes an empty message of type M.

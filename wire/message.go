@@ -20,10 +20,16 @@ const (
 	MaxCursor     = 255
 	MaxGrep       = 1024
 	MaxSwarms     = 1024 // swarms that one connection may have joined (rule P2)
+	MaxUsername   = 64
+	MaxPassword   = 1024
+	MaxCode       = 128            // of a code as typed
+	MaxLabel      = 255            // of a device
+	MaxDevices    = 64             // of a user
+	MaxGrace      = 30 * 24 * 3600 // seconds
 	maxText       = 1024
 	maxSoftware   = 64
 	maxHost       = 255
-	maxUser       = 255
+	maxUser       = 255 // of what may be a user's name
 	maxOperation  = 64
 	maxSiblings   = 27
 	maxBitfield   = shoal.MaxPieces / 8

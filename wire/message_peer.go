@@ -11,7 +11,7 @@ import (
 // Join opens a swarm on this connection.
 type Join struct {
 	Swarm  shoal.Swarm
-	Ticket []byte // empty in this version
+	Ticket []byte // a chain that ends in a ticket; empty for none
 }
 
 // JoinReply gives the swarm's handle on this connection and what the peer has: Whole, or Bitfield, in which bit 7 of

@@ -137,13 +137,8 @@ func (m *List) Append(b []byte) []byte {
 
 func (m *List) decode(d *xdr.Decoder) {
 	m.Group = group(d)
-	if m.After = d.String(shoal.MaxName); m.After != "" {
-		_, err := shoal.ParseName(m.After)
-		check(d, "X3", err)
-	}
-	if m.Limit = d.Uint32(); m.Limit < 1 || m.Limit > MaxList {
-		check(d, "S4", fmt.Errorf("a list of %d entries", m.Limit))
-	}
+	m.After = label(d, shoal.MaxName)
+	m.Limit = listLimit(d)
 }
 
 func (m *ListReply) Append(b []byte) []byte {

@@ -14,6 +14,7 @@ import (
 type Spec struct {
 	Schema
 	Kinds      []Kind            // the table of section 7, in its order
+	Access     []Access          // the table of who may ask for what, in its order
 	Codes      map[string]uint64 // the table of codes
 	Rules      []string          // the numbers of the rules, in their order
 	ErrorLimit uint64            // bytes in the body of an error_reply
@@ -58,7 +59,7 @@ func Load(dir fs.FS) (*Spec, error) {
 var (
 	ruleRow    = regexp.MustCompile(`^\| \*\*([A-Z]\d+)\*\* \|`)
 	codeRow    = regexp.MustCompile(`^\| ([a-z-]+) \| (\d+) \|`)
-	kindRow    = regexp.MustCompile(`^\| ([A-Z]+) \| (\d+) \| (both|server|peer|event) \| (.+), (\d+) \|(.*)\|$`)
+	kindRow    = regexp.MustCompile(`^\| ([A-Z_]+) \| (\d+) \| (both|server|peer|event) \| (.+), (\d+) \|(.*)\|$`)
 	replyCell  = regexp.MustCompile(`^ (.+), (\d+) $`)
 	typeName   = regexp.MustCompile("^`([a-z_]+)`")
 	errorLimit = regexp.MustCompile("(?m)^An `error_reply` has at most (\\d+) bytes")
@@ -80,14 +81,19 @@ func (s *Spec) readProtocol(text string) error {
 				return fmt.Errorf("%s is an event, or has a reply, but not both", k.Name)
 			}
 			s.Kinds = append(s.Kinds, k)
+		} else if err := s.readAccess(line); err != nil {
+			return err
 		}
 	}
 	m := errorLimit.FindStringSubmatch(text)
 	if m == nil || len(s.Kinds) == 0 || len(s.Codes) == 0 || len(s.Rules) == 0 {
 		return fmt.Errorf("the tables or the limit of error_reply are missing")
 	}
+	if !strings.Contains(text, accessHead) {
+		return fmt.Errorf("the table of who may ask for what, or a column of it, is missing")
+	}
 	s.ErrorLimit = number(m[1])
-	return nil
+	return s.checkAccess()
 }
 
 // bodyType is the type in a cell such as "`piece_head` and bytes"; "empty" stands for itself.

@@ -48,8 +48,20 @@ var bounds = map[string][3]any{
 	"candidate.host":      {"::", "192.0.2.7", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"},
 	"candidate.port":      {1, 4919, 65535},
 	"list.after":          {"", "b", name(255)},
-	"publish.content":     {object("00", "0"), object("1f", "5"), object("ff", strconv.Itoa(1<<46))}, // its size fits the head's
-	"facts.state":         {0, 2, 3},
+	"users.limit":         {1, 100, 1000},
+	"groups.limit":        {1, 100, 1000},
+	"members.limit":       {1, 100, 1000},
+	// A user for one verb and a device for the other.
+	"account.verb":   {1, 2, 2},
+	"account.user":   {"n", "", ""},
+	"account.device": {strings.Repeat("00", 32), strings.Repeat("1f", 32), strings.Repeat("ff", 32)},
+	// Another user for some verbs.
+	"group_change.verb":  {1, 4, 8},
+	"group_change.user":  {"", "a user", name(64)},
+	"group_change.grace": {0, 0, 0},
+	"invite.code_hash":   {strings.Repeat("00", 31) + "01", strings.Repeat("1f", 32), strings.Repeat("ff", 32)},
+	"publish.content":    {object("00", "0"), object("1f", "5"), object("ff", strconv.Itoa(1<<46))}, // its size fits the head's
+	"facts.state":        {0, 2, 3},
 }
 
 func object(fill, size string) map[string]any {
@@ -61,8 +73,10 @@ func (f *fill) value(path string, t *spec.Type) any {
 	if b, ok := bounds[path]; ok {
 		return b[f.extent]
 	}
-	switch t.Name {
-	case "group_name", "file_name":
+	if isLabel(t) {
+		if f.extent == smallest && mayBeEmpty(path, t) {
+			return ""
+		}
 		return [...]string{"n", fmt.Sprintf("name %d", f.count), name(int(t.Length))}[f.extent]
 	}
 	switch t.Class {
@@ -91,6 +105,27 @@ func (f *fill) value(path string, t *spec.Type) any {
 		return f.array(path, t)
 	}
 	panic("no value for " + path)
+}
+
+// isLabel reports whether values of t obey rule X3.
+func isLabel(t *spec.Type) bool {
+	switch t.Name {
+	case "group_name", "file_name", "user_name", "label_text":
+		return true
+	}
+	return false
+}
+
+// mayBeEmpty reports whether rule X3 allows the label at path, which is part of a struct, to be empty.
+func mayBeEmpty(path string, t *spec.Type) bool {
+	if t.Name == "label_text" || strings.HasSuffix(path, ".after") {
+		return true
+	}
+	switch path {
+	case "devices.user", "registration_reply.group", "account.user", "group_change.user":
+		return true
+	}
+	return false
 }
 
 func (f *fill) union(path string, t *spec.Type) any {

@@ -185,6 +185,21 @@ var specials = map[string][]special{
 		{"by name", map[string]any{"what": map[string]any{"by": 1, "name": "a name"}}},
 		{"by file", map[string]any{"what": map[string]any{"by": 2, "file": hex.EncodeToString(make([]byte, 32))}}},
 	},
+	"join": {{"no ticket", map[string]any{"ticket": ""}}},
+	"registration": append(namesAsFields("user", validNames), []special{
+		{"no code and no label", map[string]any{"code": "", "label": ""}},
+		{"a code as typed", map[string]any{"code": hex.EncodeToString([]byte("ABCD-efgh jkmn 0O1I-lLpq-rstv-wxyz"))}},
+	}...),
+	"account": {{"the longest name", map[string]any{"verb": 1, "user": name(64), "device": hex.EncodeToString(make([]byte, 32))}}},
+	"group_change": {
+		{"create with the longest grace", map[string]any{"verb": 1, "user": "", "grace": 2592000}},
+		{"join", map[string]any{"verb": 2, "user": ""}},
+		{"leave", map[string]any{"verb": 3, "user": ""}},
+		{"reject", map[string]any{"verb": 5}},
+		{"remove", map[string]any{"verb": 6}},
+		{"delete", map[string]any{"verb": 7, "user": ""}},
+		{"transfer", map[string]any{"verb": 8}},
+	},
 	"join_reply": {{"whole", map[string]any{"whole": true, "bitfield": ""}}},
 	"bye":        {{"a code that is not in the table", map[string]any{"code": 4000000000}}},
 }

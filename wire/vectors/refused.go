@@ -51,7 +51,7 @@ func (r *refusals) headers() {
 	for _, k := range r.spec.Kinds {
 		known[k.Number] = true
 	}
-	for _, number := range []uint64{0, 5, 15, 22, 31, 40, 255, 256, 1<<8 | 3, 32768, 65535} {
+	for _, number := range []uint64{0, 5, 15, 22, 31, 41, 47, 64, 255, 256, 1<<8 | 3, 32768, 65535} {
 		if !known[number] {
 			add("F2", header(0, number, 0, anID), "unknown kind %d", number)
 		}

@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -22,7 +23,7 @@ func (r *refusals) values(b body) error {
 	}
 	for _, l := range e.Leaves {
 		switch {
-		case l.Type.Name == "group_name" || l.Type.Name == "file_name":
+		case isLabel(l.Type):
 			for _, label := range r.labels(b, l) {
 				r.refuse(b, "X3", splice(e, l.Begin, l.End-l.Begin, variable(label)), "%s is %+q", l.Path, label)
 			}
@@ -30,7 +31,7 @@ func (r *refusals) values(b body) error {
 			for _, size := range []int64{-1, 1<<46 + 1, math.MinInt64, math.MaxInt64} {
 				r.refuse(b, "X4", splice(e, l.Begin, 8, binary.BigEndian.AppendUint64(nil, uint64(size))), "%s is %d", l.Path, size)
 			}
-		case l.Path == "list.limit":
+		case strings.HasSuffix(l.Path, ".limit"):
 			for _, limit := range []uint32{0, 1001, math.MaxUint32} {
 				r.refuse(b, "S4", splice(e, l.Begin, 4, binary.BigEndian.AppendUint32(nil, limit)), "%s is %d", l.Path, limit)
 			}
@@ -49,12 +50,38 @@ func (r *refusals) values(b body) error {
 	return nil
 }
 
-// contradictions are messages whose members do not go together.
-var contradictions = map[string][]struct {
+// contradiction is a message whose members do not go together.
+type contradiction struct {
 	name, rule string
 	fields     map[string]any
-}{
+}
+
+var noKey = strings.Repeat("00", 32)
+
+// verbsAgainst are changes of a group by verbs that do not go with the user.
+func verbsAgainst(user string, verbs ...int) (all []contradiction) {
+	for _, verb := range verbs {
+		all = append(all, contradiction{fmt.Sprintf("verb %d with the user %q", verb, user), "G1", map[string]any{"verb": verb, "user": user}})
+	}
+	return all
+}
+
+var contradictions = map[string][]contradiction{
 	"join_reply": {{"the whole and a bitfield", "P3", map[string]any{"whole": true, "bitfield": "80"}}},
+	"account": {
+		{"delete nobody", "A8", map[string]any{"verb": 1, "device": noKey}},
+		{"delete a user and a device", "A8", map[string]any{"verb": 1, "user": "a user"}},
+		{"delete a device", "A8", map[string]any{"verb": 1}},
+		{"revoke no device", "A8", map[string]any{"device": noKey}},
+		{"revoke a user", "A8", map[string]any{"user": "a user", "device": noKey}},
+		{"revoke a device of a user", "A8", map[string]any{"user": "a user"}},
+	},
+	"group_change": append(verbsAgainst("a user", 1, 2, 3, 7), append(verbsAgainst("", 4, 5, 6, 8), []contradiction{
+		{"a grace that is too long", "G1", map[string]any{"verb": 1, "user": "", "grace": 2592001}},
+		{"a grace in a group that is joined", "G1", map[string]any{"verb": 2, "user": "", "grace": 1}},
+		{"a grace in a group that is transferred", "G1", map[string]any{"verb": 8, "grace": 2592000}},
+	}...)...),
+	"invite": {{"no hash of a code", "G6", map[string]any{"code_hash": noKey}}},
 	"publish": {
 		{"4 bytes of the head of 5", "S8", map[string]any{"head": "01020304"}},
 		{"6 bytes of the head of 5", "S8", map[string]any{"head": "010203040506"}},
@@ -97,12 +124,12 @@ func (r *refusals) facts(b body, fields, facts map[string]any) error {
 	return nil
 }
 
-// labels are wrong names: every rule about them for PUBLISH, a few elsewhere.
+// labels are wrong names: every rule about them for PUBLISH and REGISTER, a few elsewhere.
 func (r *refusals) labels(b body, l spec.Leaf) []string {
 	switch {
-	case l.Path == "list.after":
+	case mayBeEmpty(l.Path, l.Type):
 		return []string{"..", "a/b", "\x00"}
-	case b.typ == "publish":
+	case b.typ == "publish" || b.typ == "registration":
 		return invalidNames
 	}
 	return []string{"", "..", "a/b", "\x00"}
