@@ -78,7 +78,7 @@ func underLoad(t *testing.T, of func(*World) (*Service, *Proxy)) {
 		}
 		failed <- err
 	}()
-	done, err := load.Run(ctx, lines, func(percent int) {
+	took, err := load.Run(ctx, lines, func(percent int) {
 		if n := percent / 10; percent%10 == 0 && 0 < n && n <= len(steps) {
 			due <- steps[n-1]
 		}
@@ -87,16 +87,13 @@ func underLoad(t *testing.T, of func(*World) (*Service, *Proxy)) {
 	close(due)
 	must(t, <-failed)
 	load.Close()
-	if done.Gets == 0 {
-		t.Error("not one download was completed meanwhile")
-	}
 	must(t, w.Settle(ctx))
 	counts, err := w.EndServer()
 	must(t, err)
 	must(t, w.Log.Stop())
 	stored, err := ReadAccount(w.path("rpclog"), w.device)
 	must(t, err)
-	t.Logf("%v, %d downloads, %+v, %+v", done.Took, done.Gets, counts, stored)
+	t.Logf("%v, %+v, %+v", took, counts, stored)
 	if counts.Sent < lines || counts.Sent != counts.Stored+counts.Lost {
 		t.Errorf("of %d mutations: %+v", lines, counts)
 	}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,13 +37,6 @@ type Load struct {
 
 	cancel context.CancelFunc
 	run    sync.WaitGroup
-}
-
-// Done is what a load has done.
-type Done struct {
-	Took time.Duration // from its beginning to the last mutation
-	Gets int           // downloads that were completed meanwhile, one after the other
-	Each time.Duration // what one of them took, the median
 }
 
 // NewLoad connects the clients. Close must be called.
@@ -102,9 +94,13 @@ func (l *Load) publish(ctx context.Context) error {
 	return l.holder.Publish(ctx, shoal.Public, "file", l.file, client.WithSample)
 }
 
-// Run makes lines mutations, a multiple of 100, and calls at, unless nil, whenever another percent of them is done,
-// from several goroutines. The error is that of the first operation that failed.
-func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (Done, error) {
+// mutationsPerDownload says how many mutations a load makes for each download that goes on meanwhile.
+const mutationsPerDownload = 500
+
+// Run makes lines mutations, a multiple of 500, and downloads meanwhile, one after the other, and returns how long all of
+// that took. It calls at, unless nil, whenever another percent of the mutations is done, from several goroutines. The
+// error is that of the first operation that failed.
+func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	fail := func(err error) {
@@ -113,12 +109,11 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (Done, 
 		}
 	}
 	var todo atomic.Int64
-	var gets []time.Duration
 	todo.Store(int64(lines))
-	var mutators, getters sync.WaitGroup
+	var all sync.WaitGroup
 	begin := time.Now()
 	for i, t := range l.trackers {
-		mutators.Go(func() {
+		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				left := int(todo.Add(-1))
 				if left < 0 {
@@ -131,31 +126,13 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (Done, 
 			}
 		})
 	}
-	mutating := make(chan struct{})
-	getters.Go(func() {
-		for n := 0; ; n++ {
-			select {
-			case <-mutating:
-				return
-			default:
-			}
-			start := time.Now()
-			if err := l.get(ctx, n); err != nil {
-				fail(err)
-				return
-			}
-			gets = append(gets, time.Since(start))
+	all.Go(func() {
+		for n := 0; n < lines/mutationsPerDownload && ctx.Err() == nil; n++ {
+			fail(l.get(ctx, n))
 		}
 	})
-	mutators.Wait()
-	done := Done{Took: time.Since(begin)}
-	close(mutating)
-	getters.Wait()
-	if done.Gets = len(gets); done.Gets > 0 {
-		slices.Sort(gets)
-		done.Each = gets[done.Gets/2]
-	}
-	return done, context.Cause(ctx)
+	all.Wait()
+	return time.Since(begin), context.Cause(ctx)
 }
 
 // mutate publishes a name, or takes it away again.

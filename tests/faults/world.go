@@ -75,7 +75,7 @@ func (w *World) startServer() error {
 	if err != nil {
 		return err
 	}
-	w.server, err = server.New(server.Config{
+	w.server, err = server.New(context.Background(), server.Config{
 		Listen: "127.0.0.1:0", State: state, Transport: overPlaintext,
 		Logger: zerolog.New(w.writer).With().Timestamp().Logger(),
 		Soap:   w.soapURL(),

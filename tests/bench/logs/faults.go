@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"shoal/tests/bench/report"
 	"shoal/tests/faults"
@@ -53,7 +54,7 @@ func slowdown(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 	if _, err := load.Run(ctx, faultLines, nil); err != nil { // warm
 		return nil, err
 	}
-	rows := []string{"service\tis\tmutations\tdownloads"}
+	rows := []string{"service\tis\ttakes"}
 	worst := 0.0
 	for _, s := range []struct {
 		name    string
@@ -61,7 +62,7 @@ func slowdown(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 		proxy   *faults.Proxy
 	}{{"log", w.Log, w.LogProxy}, {"enrichment", w.Soap, w.SoapProxy}} {
 		for _, o := range outages {
-			mutations, downloads, err := compare(ctx, w, load, func(percent int) error {
+			slower, err := compare(ctx, w, load, func(percent int) error {
 				switch {
 				case percent == 20:
 					return o.begin(s.service, s.proxy)
@@ -73,39 +74,39 @@ func slowdown(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 			if err != nil {
 				return nil, fmt.Errorf("the %s service %s: %w", s.name, o.name, err)
 			}
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%+.1f %%\t%+.1f %%", s.name, o.name, mutations, downloads))
-			worst = max(worst, mutations, downloads)
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%+.1f %%", s.name, o.name, slower))
+			worst = max(worst, slower)
 		}
 	}
 	return []report.Verdict{{Name: "slowdown", Measured: worst, Bar: 5, Unit: " %"}},
-		report.Table("\nHow much longer the same takes while a service fails, medians", rows)
+		report.Table("\nHow much longer mutations and downloads take while a service fails, medians", rows)
 }
 
-// compare runs the load with and without a fault in turns, and returns by how many percent mutations and downloads take
-// longer with it: the medians over all rounds.
-func compare(ctx context.Context, w *faults.World, load *faults.Load, fault func(percent int) error) (mutations, downloads float64, err error) {
-	var slower [2][]float64
+// compare runs the load with and without a fault in turns, and returns by how many percent it takes longer with it: the
+// median over all rounds.
+func compare(ctx context.Context, w *faults.World, load *faults.Load, fault func(percent int) error) (float64, error) {
+	var slower []float64
 	for round := range faultRounds {
-		var healthy, failing faults.Done
+		var healthy, failing time.Duration
 		for turn := range 2 {
+			var err error
 			if (round+turn)%2 == 0 {
 				healthy, err = load.Run(ctx, faultLines, nil)
 			} else {
 				failing, err = runFailing(ctx, load, fault)
 			}
 			if err = errors.Join(err, w.Settle(ctx)); err != nil {
-				return 0, 0, err
+				return 0, err
 			}
 		}
-		slower[0] = append(slower[0], 100*(failing.Took.Seconds()/healthy.Took.Seconds()-1))
-		slower[1] = append(slower[1], 100*(failing.Each.Seconds()/healthy.Each.Seconds()-1))
+		slower = append(slower, 100*(failing.Seconds()/healthy.Seconds()-1))
 	}
-	return report.Median(slower[0]), report.Median(slower[1]), nil
+	return report.Median(slower), nil
 }
 
-func runFailing(ctx context.Context, load *faults.Load, fault func(percent int) error) (faults.Done, error) {
+func runFailing(ctx context.Context, load *faults.Load, fault func(percent int) error) (time.Duration, error) {
 	failed := make(chan error, 2)
-	done, err := load.Run(ctx, faultLines, func(percent int) {
+	took, err := load.Run(ctx, faultLines, func(percent int) {
 		if err := fault(percent); err != nil {
 			failed <- err
 		}
@@ -115,5 +116,5 @@ func runFailing(ctx context.Context, load *faults.Load, fault func(percent int) 
 		err = errors.Join(err, failure)
 	default:
 	}
-	return done, err
+	return took, err
 }
