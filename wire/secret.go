@@ -25,3 +25,16 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // MarshalJSON implements json.Marshaler.
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }
+
+// Format implements fmt.Formatter: with a verb that does not fit a pointer, package fmt would ask none of the fields how
+// they are to be shown.
+func (m Register) Format(s fmt.State, verb rune) {
+	type register Register
+	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), register(m))
+}
+
+// Format implements fmt.Formatter, as that of Register does.
+func (m Login) Format(s fmt.State, verb rune) {
+	type login Login
+	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), login(m))
+}

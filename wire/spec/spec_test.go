@@ -2,7 +2,12 @@ package spec
 
 import (
 	"encoding/hex"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 const example = `
@@ -60,6 +65,56 @@ func TestParseSchemaRefuses(t *testing.T) {
 	} {
 		if s, err := ParseSchema(wrong); err == nil {
 			t.Errorf("%s is read as %+v", wrong, s)
+		}
+	}
+}
+
+// What the documents say about who may ask for what is read, and what does not fit the other tables is refused.
+func TestAccess(t *testing.T) {
+	protocol, err := os.ReadFile("../PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := os.ReadFile("../shoal.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(text string) (*Spec, error) {
+		return Load(fstest.MapFS{"PROTOCOL.md": {Data: []byte(text)}, "shoal.x": {Data: schema}})
+	}
+	s, err := load(string(protocol))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[Asker]Answer{
+		"nobody's": {Code: "denied"}, "user": {Own: true, Code: "not-found"}, "member": {}, "owner": {Code: "denied"},
+		"admin": {Own: true, Code: "not-found"},
+	}
+	i := slices.IndexFunc(s.Access, func(a Access) bool { return a.Kind == "GROUP" && a.Verb == "leave" })
+	if i < 0 || !maps.Equal(s.Access[i].Answers, want) {
+		t.Errorf("GROUP leave is not answered by %v in %v", want, s.Access)
+	}
+	i = slices.IndexFunc(s.Access, func(a Access) bool { return a.Kind == "ANNOUNCE" })
+	if i < 0 || s.Access[i].Answers["user"] != (Answer{Rule: "E3"}) {
+		t.Errorf("ANNOUNCE is not answered as rule E3 says in %v", s.Access)
+	}
+	const row = "| WHOAMI | denied | yes | yes | yes | yes |\n"
+	for name, by := range map[string]string{
+		"no row":          "",
+		"two rows":        row + row,
+		"an unknown code": strings.Replace(row, "denied", "refused", 1),
+		"an unknown rule": strings.Replace(row, "denied", "Z9", 1),
+		"no answer":       strings.Replace(row, "denied", "own or", 1),
+		"a column less":   strings.Replace(row, " yes |", "", 1),
+		"an unknown kind": row + strings.Replace(row, "WHOAMI", "WHOAREYOU", 1),
+		"an event":        row + strings.Replace(row, "WHOAMI", "EPOCH", 1),
+	} {
+		changed := strings.Replace(string(protocol), row, by, 1)
+		if changed == string(protocol) {
+			t.Fatal("the row is not there")
+		}
+		if s, err := load(changed); err == nil {
+			t.Errorf("%s: accepted as %v", name, s.Access)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (b body) String() string { return b.kind.Name + " " + b.what }
 
 func (b body) piece() bool { return b.typ == "piece_head" }
 
-// bodies lists all of them; with an error_reply to the first and the last kind of request only, for they are alike.
+// bodies lists all of them; with an error_reply to few kinds of request only, for they are alike.
 func bodies(s *spec.Spec) []body {
 	var all []body
 	requests := slices.DeleteFunc(slices.Clone(s.Kinds), spec.Kind.Event)
@@ -40,7 +40,7 @@ func bodies(s *spec.Spec) []body {
 		}
 		all = append(all, body{k, "request", 0, anID, k.Request, k.RequestLimit},
 			body{k, "reply", flagReply, anID, k.Reply, k.ReplyLimit})
-		if k.Name == requests[0].Name || k.Name == requests[len(requests)-1].Name {
+		if k.Name == requests[0].Name || k.Name == "REQUEST" || k.Name == requests[len(requests)-1].Name {
 			all = append(all, body{k, "error", flagReply | flagError, anID, "error_reply", s.ErrorLimit})
 		}
 	}
