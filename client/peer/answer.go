@@ -14,10 +14,16 @@ func (c *served) join(f wire.Frame) error {
 	if err := wire.Decode(f.Body, &m); err != nil {
 		return err
 	}
+	admission, err := c.server.admit(c.Remote, m.Swarm.Group, m.Ticket)
+	if err != nil {
+		c.server.Log.Debug().Err(err).Stringer("device", shoal.DeviceID(c.Remote)).Msg("a peer's ticket is refused")
+		c.out.refuse(f.Kind, f.ID, notServed(m.Swarm))
+		return nil
+	}
 	it, err := c.joinable(m.Swarm)
 	if err == nil {
 		c.handles++
-		joined := &member{handle: c.handles, out: c.out}
+		joined := &member{handle: c.handles, out: c.out, admission: admission}
 		if err = it.join(joined, f.ID); err == nil {
 			c.members[joined.handle] = joined
 			return nil
@@ -31,10 +37,10 @@ func (c *served) join(f wire.Frame) error {
 func (c *served) joinable(swarm shoal.Swarm) (*item, error) {
 	it := c.server.Shelf.find(swarm)
 	if it == nil {
-		return nil, shoal.Errorf(shoal.NotFound, "%v is not served here in group %q", swarm.Object.ID, swarm.Group)
+		return nil, notServed(swarm)
 	}
 	for handle, other := range c.members {
-		if _, gone := other.item.current(); gone != nil {
+		if other.over() != nil {
 			delete(c.members, handle)
 		} else if other.item == it {
 			return nil, shoal.Errorf(shoal.Limit, "this swarm is joined already, as %d (rule P2)", handle)
@@ -74,7 +80,7 @@ func (c *served) hashes(m *wire.HashesRequest) (wire.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := member.item.hold()
+	content, err := member.hold()
 	if err != nil {
 		return nil, err
 	}
@@ -116,11 +122,17 @@ func (c *served) request(f wire.Frame) error {
 	return nil
 }
 
-// member finds an open handle. One that a WITHDRAW has closed counts as not there (rule P4).
+// member finds an open handle. One that a WITHDRAW has closed counts as not there (rule P4), and one whose ticket has
+// ended gets that now.
 func (c *served) member(handle uint32) (*member, error) {
 	m := c.members[handle]
 	if m != nil {
-		if _, gone := m.item.current(); gone == nil {
+		if c.server.Realm != nil {
+			m.item.mu.Lock()
+			m.check(c.server.Realm.Check)
+			m.item.mu.Unlock()
+		}
+		if m.over() == nil {
 			return m, nil
 		}
 		delete(c.members, handle)

@@ -16,6 +16,7 @@ type event struct {
 	sources []tracker.Source // with Found
 	proof   *shoal.Manifest  // with ManifestVerified
 	part    *store.Part      // with Opened
+	ticket  bool             // there is another ticket, or none any more; kind is 0
 	err     error            // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
 }
 

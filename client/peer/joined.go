@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -30,6 +31,7 @@ type Joined struct {
 	conn     *conn
 	sink     sink
 	swarm    shoal.Swarm
+	ticket   []byte // that the peer was shown last; the owner's once it was told
 	handle   uint32
 	whole    bool
 	bitfield []byte
@@ -69,11 +71,11 @@ type wantedBlock struct {
 // assemblies are those that are over: thousands of pieces need only a few.
 var assemblies = sync.Pool{New: func() any { return new(assembly) }}
 
-// join joins a swarm on the connection. If it returns nil, to has been told.
-func (c *conn) join(ctx context.Context, sw shoal.Swarm, to sink) error {
-	j := &Joined{conn: c, sink: to, swarm: sw, requests: map[int]*assembly{}}
+// join joins a swarm on the connection, with a ticket if one is needed. If it returns nil, to has been told.
+func (c *conn) join(ctx context.Context, sw shoal.Swarm, ticket []byte, to sink) error {
+	j := &Joined{conn: c, sink: to, swarm: sw, ticket: ticket, requests: map[int]*assembly{}}
 	done := make(chan error, 1)
-	c.link.Start(wire.KindJoin, &wire.Join{Swarm: sw}, func(f wire.Frame, err error) {
+	c.link.Start(wire.KindJoin, &wire.Join{Swarm: sw, Ticket: ticket}, func(f wire.Frame, err error) {
 		if err == nil {
 			if err = j.opened(f); err != nil {
 				c.link.Close(err)
@@ -127,6 +129,20 @@ func (j *Joined) opened(f wire.Frame) error {
 
 func (j *Joined) sendLeave() {
 	j.conn.link.Start(wire.KindLeave, &wire.Leave{Handle: j.handle}, func(wire.Frame, error) {})
+}
+
+// renew shows the peer another ticket, unless it has seen that. A peer that refuses it goes on with the one before, for as
+// long as that counts (rule P15).
+func (j *Joined) renew(ticket []byte) {
+	if bytes.Equal(j.ticket, ticket) {
+		return
+	}
+	j.ticket = ticket
+	j.conn.link.Start(wire.KindRenew, &wire.Renew{Handle: j.handle, Ticket: ticket}, func(_ wire.Frame, err error) {
+		if err != nil {
+			j.conn.pool.log.Debug().Err(err).Stringer("device", j.conn.id.Device).Msg("a peer refuses a new ticket")
+		}
+	})
 }
 
 // leave ends the transfer's part in the connection, and the connection if nobody else uses it.

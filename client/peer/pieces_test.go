@@ -78,7 +78,7 @@ func TestPiecesOfManyBlocks(t *testing.T) {
 		c, err := w.pool.connect(w.ctx, s.found())
 		must(t, err)
 		k := &taker{pieces: map[int][]byte{}}
-		must(t, c.join(w.ctx, huge, k))
+		must(t, c.join(w.ctx, huge, nil, k))
 		k.joined.fetch(3)
 		k.joined.fetch(5)
 		synctest.Wait()
@@ -186,7 +186,7 @@ func TestSharedConnection(t *testing.T) {
 		c, err := w.pool.connect(w.ctx, s.found())
 		must(t, err)
 		k := &taker{pieces: map[int][]byte{}}
-		must(t, c.join(w.ctx, swarmOf(file), k))
+		must(t, c.join(w.ctx, swarmOf(file), nil, k))
 		w.fetch(w.transfer(s))
 		synctest.Wait()
 		if s.left != 1 || len(k.errs) != 0 {
@@ -209,10 +209,10 @@ func TestOneHandleForTwoSwarms(t *testing.T) {
 		c, err := w.pool.connect(w.ctx, w.script(nil).found()) // whose handle is always 1
 		must(t, err)
 		k := &taker{pieces: map[int][]byte{}}
-		must(t, c.join(w.ctx, swarmOf(file), k))
+		must(t, c.join(w.ctx, swarmOf(file), nil, k))
 		c2, err := w.pool.connect(w.ctx, tracker.Source{Device: c.id.Device, Session: c.id.Session})
 		must(t, err)
-		wantCode(t, c2.join(w.ctx, swarmOf(file), &taker{}), shoal.BadRequest)
+		wantCode(t, c2.join(w.ctx, swarmOf(file), nil, &taker{}), shoal.BadRequest)
 		w.pool.release(c2)
 		synctest.Wait()
 		if len(k.errs) != 1 {

@@ -18,6 +18,8 @@ const (
 	enoughQueued = 256 << 10
 	// writeTimeout is how long the other side may take to accept some bytes.
 	writeTimeout = 60 * time.Second
+	// cutAfter is how long a block may go on being sent whose swarm was withdrawn; then the connection ends.
+	cutAfter = 500 * time.Millisecond
 )
 
 // sender writes one connection. Frames wait in two queues: blocks, and everything else, which goes first (rule F8).
@@ -32,6 +34,8 @@ type sender struct {
 	haves     map[uint32][]uint32 // pieces to announce, by handle
 	blocks    []block
 	openBytes int64
+	sending   *block // on its way
+	cut       *time.Timer
 	ended     bool
 	wake      chan struct{} // capacity 1: there is something to do, or the sender ended
 }
@@ -95,9 +99,14 @@ func (s *sender) forget(handle uint32) {
 	delete(s.haves, handle)
 }
 
-// withdraw ends a handle.
+// withdraw ends a handle. A block of it that is on its way may arrive, unless that takes long.
 func (s *sender) withdraw(handle uint32, why error) {
-	s.forget(handle)
+	s.mu.Lock()
+	delete(s.haves, handle)
+	if s.sending != nil && s.sending.member.handle == handle && s.cut == nil {
+		s.cut = time.AfterFunc(cutAfter, func() { link.Cut(s.conn.Conn) })
+	}
+	s.mu.Unlock()
 	reason := wire.NewErrorReply(why)
 	s.queue(func(b []byte) []byte {
 		return wire.AppendEvent(b, wire.KindWithdraw, &wire.Withdraw{Handle: handle, Code: reason.Code, Text: reason.Text})
@@ -236,14 +245,27 @@ func (s *sender) next(spare []byte) (frames []byte, b *block, more bool) {
 		s.blocks = s.blocks[:copy(s.blocks, s.blocks[1:])]
 		s.openBytes -= int64(first.length)
 		b = &first
+		s.sending = b
 	}
 	return spare[:0], b, true
+}
+
+// sent ends what withdraw began for the block that was on its way.
+func (s *sender) sent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sending = nil
+	if s.cut != nil {
+		s.cut.Stop()
+		s.cut = nil
+	}
 }
 
 // sendBlock answers a REQUEST: by the block, or by an error when the file has changed or is gone. An error it returns
 // has left the connection in the middle of a frame.
 func (s *sender) sendBlock(b *block) error {
-	content, err := b.member.item.hold()
+	defer s.sent()
+	content, err := b.member.hold()
 	if err != nil {
 		s.refuse(wire.KindRequest, b.id, err)
 		return nil

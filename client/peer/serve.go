@@ -12,6 +12,7 @@ import (
 
 	"shoal"
 	"shoal/accept"
+	"shoal/client/tickets"
 	"shoal/identity"
 	"shoal/wire"
 )
@@ -23,6 +24,8 @@ type Server struct {
 	Key       *identity.Key
 	Transport identity.Transport
 	Shelf     *Shelf
+	// Realm says who may fetch in which group, and for how long; nil lets everybody.
+	Realm *tickets.Realm
 	// Changed is called, from any goroutine, when an object turned out to be no longer what was published. It has been
 	// withdrawn already.
 	Changed func(shoal.Swarm, error)
@@ -37,6 +40,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	var connections sync.WaitGroup
 	defer connections.Wait()
 	defer cancel()
+	connections.Go(func() { s.sweep(ctx) })
 	slots := make(chan struct{}, maxConnections)
 	return accept.Loop(ctx, l, s.Log, func(nc net.Conn) {
 		select {
@@ -123,6 +127,8 @@ func (c *served) handle(f wire.Frame) error {
 		return shoal.Errorf(shoal.Unreachable, "the other side ended the connection: %w", reason.Err())
 	case wire.KindJoin:
 		return c.join(f)
+	case wire.KindRenew:
+		return answer(c, f, c.renew)
 	case wire.KindLeave:
 		return answer(c, f, c.leave)
 	case wire.KindManifest:

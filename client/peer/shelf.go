@@ -7,6 +7,7 @@ import (
 
 	"shoal"
 	"shoal/client/store"
+	"shoal/client/tickets"
 	"shoal/wire"
 )
 
@@ -32,9 +33,13 @@ type member struct {
 	item   *item
 	handle uint32
 	out    *sender
-	// announced is what the other side was told that we have, in PROTOCOL.md's form; nil when that is everything. The
-	// item's mu guards it.
+
+	// The item's mu guards the rest.
+
+	// announced is what the other side was told that we have, in PROTOCOL.md's form; nil when that is everything.
 	announced []byte
+	admission tickets.Admission
+	expelled  error // why it may have no more
 }
 
 // NewShelf makes an empty shelf.
@@ -126,6 +131,29 @@ func (it *item) current() (store.Content, error) {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.content, it.gone
+}
+
+// over is why a member gets nothing any more; nil while it does.
+func (m *member) over() error {
+	m.item.mu.Lock()
+	defer m.item.mu.Unlock()
+	return m.ended()
+}
+
+// ended is over for who holds the item's mu.
+func (m *member) ended() error {
+	if m.expelled != nil {
+		return m.expelled
+	}
+	return m.item.gone
+}
+
+// hold is item.hold for a member.
+func (m *member) hold() (store.Content, error) {
+	if err := m.over(); err != nil {
+		return nil, err
+	}
+	return m.item.hold()
 }
 
 // hold is the item's content, kept open until its Release: what takes its place may close it at any time.

@@ -12,6 +12,7 @@ import (
 	"shoal"
 	"shoal/client/store"
 	"shoal/client/swarm"
+	"shoal/client/tickets"
 	"shoal/client/tracker"
 )
 
@@ -36,6 +37,7 @@ type Transfer struct {
 
 	Pool    *Pool
 	Tracker Tracker
+	Tickets *tickets.Keeper // nil to show none
 	// Shelf serves the pieces that are there while the others come; nil to serve nothing.
 	Shelf *Shelf
 	Log   zerolog.Logger
@@ -80,6 +82,8 @@ type transfer struct {
 	shelved bool // what is there is served
 	result  error
 	ended   bool
+	lease   *tickets.Lease
+	ready   chan struct{} // closed when lease has had news
 
 	inbox   inbox         // for concurrent use
 	part    *store.Part   // set once, before the engine hears that it is open
@@ -105,11 +109,13 @@ func (t Transfer) Run(ctx context.Context) (*store.File, error) {
 	r := &transfer{
 		Transfer: t, ctx: ctx, begin: time.Now(), sources: map[swarm.PeerID]*source{}, kick: make(chan struct{}, 1),
 		engine: swarm.New(swarm.Config{Object: t.Swarm.Object, Timeout: t.Timeout, Seed: rand.Uint64()}),
-		status: Status{Size: t.Swarm.Object.Size},
+		status: Status{Size: t.Swarm.Object.Size}, lease: t.lease(), ready: make(chan struct{}),
 	}
+	defer r.lease.Close()
 	r.inbox.wake = make(chan struct{}, 1)
 	r.found(t.Sources)
 	r.helpers.Go(r.look)
+	r.helpers.Go(r.awaitTickets)
 	r.loop()
 	cancel()
 	r.hangUp()

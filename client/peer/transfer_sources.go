@@ -20,6 +20,10 @@ func (t *transfer) handle(e event) {
 		t.found(e.sources)
 		return
 	}
+	if e.ticket {
+		t.renew()
+		return
+	}
 	if e.Kind == 0 {
 		t.fail(e.err)
 		return
@@ -32,6 +36,9 @@ func (t *transfer) handle(e event) {
 			return
 		}
 		s.cancel, s.joined = nil, e.joined
+		if ticket, err := t.lease.Current(); err == nil { // it may be a later one than JOIN had
+			s.joined.renew(ticket)
+		}
 		s.status.Connected = true // what went wrong before stays the reason until something comes
 	case swarm.PieceVerified:
 		t.verified(s, e)
@@ -157,11 +164,14 @@ func (t *transfer) join(ctx context.Context, from tracker.Source) error {
 	if err != nil {
 		return err
 	}
-	if err := c.join(ctx, t.Swarm, t); err != nil {
-		t.Pool.release(c)
-		return err
+	ticket, err := t.ticket(ctx)
+	if err == nil {
+		err = c.join(ctx, t.Swarm, ticket, t)
 	}
-	return nil
+	if err != nil {
+		t.Pool.release(c)
+	}
+	return err
 }
 
 // drop ends a connection on the engine's word. One that stalled is of no use to other transfers either.

@@ -64,7 +64,7 @@ func NewKeeper(r *Realm, device shoal.DeviceID, fetch Fetch, log zerolog.Logger)
 	return &Keeper{realm: r, device: device, fetch: fetch, log: log, kept: map[shoal.Group]*kept{}}
 }
 
-// Lease is one user's interest in a group's ticket.
+// Lease is one user's interest in a group's ticket. The zero Lease is one where none is needed.
 type Lease struct {
 	keeper *Keeper
 	kept   *kept         // nil where no ticket is needed
@@ -193,8 +193,11 @@ func (k *Keeper) obtain(ctx context.Context, group shoal.Group) (*identity.Ticke
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	raw, err := k.fetch(ctx, group)
-	if err != nil {
-		return nil, nil, shoal.Errorf(shoal.CodeOf(err), "asking for a ticket of the group %q: %w", group, err)
+	switch code := shoal.CodeOf(err); {
+	case err != nil && (code == shoal.NotFound || code == shoal.Denied):
+		return nil, nil, shoal.Errorf(code, "this device may not fetch in the group %q: %w", group, err)
+	case err != nil:
+		return nil, nil, shoal.Errorf(code, "asking for a ticket of the group %q: %w", group, err)
 	}
 	raw = bytes.Clone(raw)
 	ticket, _, err := k.realm.verify(k.device, group, raw)

@@ -1,0 +1,107 @@
+package peer
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"shoal"
+	"shoal/client/tickets"
+	"shoal/wire"
+)
+
+// Who is served, and for how long: PROTOCOL.md rules P14 to P16 and P18.
+
+// sweepEvery is how often the tickets of all members are looked at, besides at each request and as soon as something is
+// known to have changed.
+const sweepEvery = 250 * time.Millisecond
+
+// notServed is what everybody is told who may not have an object, whether it is here or not.
+func notServed(swarm shoal.Swarm) error {
+	return shoal.Errorf(shoal.NotFound, "%v is not served here in group %q", swarm.Object.ID, swarm.Group)
+}
+
+// admit checks the ticket that the other side shows for a group.
+func (s *Server) admit(device shoal.DeviceID, group shoal.Group, ticket []byte) (tickets.Admission, error) {
+	if s.Realm == nil {
+		return tickets.Admission{}, nil
+	}
+	return s.Realm.Admit(device, group, ticket)
+}
+
+// sweep ends, until ctx does, what tickets do not allow any more.
+func (s *Server) sweep(ctx context.Context) {
+	if s.Realm == nil {
+		return
+	}
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.Shelf.expel(s.Realm.Check)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// expel ends the part of each member whose admission check refuses.
+func (s *Shelf) expel(check func(tickets.Admission) error) {
+	s.mu.RLock()
+	items := slices.Collect(maps.Values(s.items))
+	s.mu.RUnlock()
+	for _, it := range items {
+		it.mu.Lock()
+		for m := range it.members {
+			m.check(check)
+		}
+		it.mu.Unlock()
+	}
+}
+
+// check expels the member if its admission does not count any more. The item's mu is held.
+func (m *member) check(check func(tickets.Admission) error) {
+	if m.ended() != nil || check(m.admission) == nil {
+		return
+	}
+	m.expelled = notServed(m.item.swarm) // as if it had never been here
+	delete(m.item.members, m)
+	m.out.withdraw(m.handle, m.expelled)
+}
+
+// renew gives a handle another ticket (rule P15).
+func (c *served) renew(r *wire.Renew) (wire.Message, error) {
+	m, err := c.member(r.Handle)
+	if err != nil {
+		return nil, err
+	}
+	group := m.item.swarm.Group
+	admission, err := c.server.admit(c.Remote, group, r.Ticket)
+	if err != nil {
+		c.server.Log.Debug().Err(err).Stringer("device", shoal.DeviceID(c.Remote)).Msg("a peer's ticket is refused")
+		return nil, notServed(m.item.swarm)
+	}
+	m.item.mu.Lock()
+	defer m.item.mu.Unlock()
+	if err := m.ended(); err != nil {
+		return nil, err
+	}
+	m.admission = admission
+	return &wire.Empty{}, nil
+}
+
+// WithdrawGroup takes everything in a group off the shelf, or one file of it where file is not nil, and tells all who
+// joined why. It returns what was there.
+func (s *Shelf) WithdrawGroup(group shoal.Group, file *shoal.FileID, why error) []shoal.Swarm {
+	s.mu.RLock()
+	var gone []shoal.Swarm
+	for swarm := range s.items {
+		if swarm.Group == group && (file == nil || swarm.Object.ID == *file) {
+			gone = append(gone, swarm)
+		}
+	}
+	s.mu.RUnlock()
+	return slices.DeleteFunc(gone, func(swarm shoal.Swarm) bool { return !s.Withdraw(swarm, why) })
+}
