@@ -99,7 +99,7 @@ func (f *Feed) ask(ctx context.Context) (uint64, error) {
 	}
 	revision := f.s.revision(r.Header.Revision)
 	if f.Revision() < revision && f.s.embedded == nil {
-		if err := f.s.client.RequestProgress(limited); err != nil {
+		if err := f.s.client.RequestProgress(requireLeader(limited)); err != nil {
 			f.s.log.Debug().Err(err).Msg("asking etcd how far the watch is")
 		}
 	}

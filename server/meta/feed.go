@@ -97,7 +97,7 @@ func (f *Feed) follow(ctx context.Context) error {
 	// A watch of its own, so that it ends with this call.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	changes := f.s.client.Watch(clientv3.WithRequireLeader(ctx), f.s.prefix, clientv3.WithPrefix(), clientv3.WithRev(at+1), clientv3.WithFragment())
+	changes := f.s.client.Watch(requireLeader(ctx), f.s.prefix, clientv3.WithPrefix(), clientv3.WithRev(at+1), clientv3.WithFragment())
 	for response := range changes {
 		if err := response.Err(); err != nil {
 			return err
@@ -196,3 +196,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// requireLeader makes a watch end where its server has lost the others. A question about a watch must be asked in the same
+// way: that is how etcd's client tells connections apart.
+func requireLeader(ctx context.Context) context.Context { return clientv3.WithRequireLeader(ctx) }

@@ -56,7 +56,7 @@ func (s *Store) tidy(ctx context.Context, h *history) error {
 		}
 	}
 	size, used := s.embedded.Size()
-	if used > quicklyDefragmented || size-used < worthDefragmenting || s.space.left.Load() < minFree+uint64(used) {
+	if used > quicklyDefragmented || size-used < s.waste || s.space.left.Load() < minFree+uint64(used) {
 		return nil
 	}
 	return s.embedded.Defragment()

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sys/unix"
 
 	"shoal"
@@ -110,7 +112,7 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		zeros, full := make([]byte, 1<<20), false
+		zeros, full := make([]byte, 4<<20), false
 		for i := 0; ; i++ {
 			if !full {
 				_, err := filler.Write(zeros)
@@ -183,15 +185,13 @@ func TestTidy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.users("ann")
+	tidier := another(w.Store)
+	tidier.embedded, tidier.space, tidier.waste = w.embedded, w.space, 8<<20
 	big := make([]byte, 1<<20)
-	for range 68 {
+	for range 20 {
 		if _, err := w.client.Put(t.Context(), "waste", string(big)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	e, err := w.fetch(t.Context(), versionKey)
-	if err != nil || e.revision == 0 {
-		t.Fatal(err)
 	}
 	r, err := w.client.Get(t.Context(), "waste")
 	if err != nil {
@@ -200,14 +200,71 @@ func TestTidy(t *testing.T) {
 	if err := w.compact(t.Context(), r.Header.Revision); err != nil {
 		t.Fatal(err)
 	}
-	// maintain looks by itself, some time after etcd has removed what was compacted, which it knows after the next commit.
+	// etcd removes what was compacted a little later, and knows the space that is free after the next commit.
 	eventually(t, func() bool {
 		w.refused(1, &RequestJoin{Group: "none"}, shoal.NotFound)
+		if err := tidier.tidy(t.Context(), new(history)); err != nil {
+			t.Fatal(err)
+		}
 		size, used := w.embedded.Size()
-		return size-used < worthDefragmenting && size < 48<<20
+		return size-used < tidier.waste && size < 16<<20
 	})
 	w.ok(1, &CreateGroup{Group: "after"})
 	if err := w.compact(t.Context(), 2); err != nil {
 		t.Errorf("compacting again: %v", err)
+	}
+}
+
+// TestSweep lets a day pass: what nobody needs any more goes, and nothing else.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.users("ann", "bob")
+	w.group("lab", map[int]Username{2: "bob"})
+	code := func(n byte) [32]byte { return [32]byte{n} }
+	w.ok(1, &CreateInvite{Group: "lab", Hash: code(1), Expires: time.Now().Add(time.Hour)})
+	w.ok(1, &CreateInvite{Group: "lab", Hash: code(2), Expires: time.Now().Add(100 * time.Hour)})
+	for i := range 5 {
+		for user := 1; user <= 2; user++ {
+			id := ID{Device: device(user), Sequence: uint64(1000 + i)}
+			if _, err := w.Apply(t.Context(), id, &Publish{Group: "lab", Name: shoal.Name(fmt.Sprint(i)), Content: file(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	later := another(w.Store)
+	later.now = func() time.Time { return time.Now().Add(outcomeLasts + time.Minute) }
+	after := ID{Device: device(1), Sequence: 2000}
+	if _, err := later.Apply(t.Context(), after, &Publish{Group: "lab", Name: "later", Content: file(1)}); err != nil {
+		t.Fatal(err)
+	}
+	before := w.all()
+	if err := w.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.all(); !reflect.DeepEqual(got.records, before.records) {
+		t.Error("something went before its time")
+	}
+	if err := later.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	delete(before.records, inviteKey(code(1)))
+	if got := w.all(); !reflect.DeepEqual(got.records, before.records) {
+		t.Errorf("%d records are left, want %d", len(got.records), len(before.records))
+	}
+	if o, err := w.Apply(t.Context(), after, &Publish{Group: "lab", Name: "later", Content: file(1)}); err != nil || !o.Repeated {
+		t.Errorf("a young outcome: %+v, %v", o, err)
+	}
+	for user := 1; user <= 2; user++ {
+		id := ID{Device: device(user), Sequence: 1004}
+		_, err := w.Apply(t.Context(), id, &Publish{Group: "lab", Name: "4", Content: file(4)})
+		checkRefusal(t, err, shoal.StaleRequest)
+		id.Sequence = 3000
+		if _, err := w.Apply(t.Context(), id, &Publish{Group: "lab", Name: "4", Content: file(4)}); err != nil {
+			t.Error(err)
+		}
+	}
+	if r, err := w.client.Get(t.Context(), w.full(key("a/")), clientv3.WithPrefix(), clientv3.WithCountOnly()); err != nil || r.Count != 3 {
+		t.Errorf("%d outcomes are left, %v", r.Count, err)
 	}
 }

@@ -57,6 +57,7 @@ type Store struct {
 
 	maxPlaces int   // of a user; constant
 	maxNames  int64 // of a group; constant
+	waste     int64 // for which the database is defragmented, in bytes; constant
 
 	stop func()
 	run  sync.WaitGroup
@@ -72,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		turn:  make(chan struct{}, 1),
 		count: counts{groups: make(map[shoal.Group]*counted)},
 
-		maxPlaces: MaxPlaces, maxNames: MaxNames,
+		maxPlaces: MaxPlaces, maxNames: MaxNames, waste: worthDefragmenting,
 	}
 	if s.prefix == "" {
 		s.prefix = DefaultPrefix
@@ -95,7 +96,11 @@ func (s *Store) open(ctx, background context.Context, o Options) error {
 		if s.client, err = dial(background, o); err != nil {
 			return err
 		}
-		return s.checkVersion(ctx)
+		if err := s.checkVersion(ctx); err != nil {
+			return err
+		}
+		s.run.Go(func() { s.sweepUntil(background) })
+		return nil
 	}
 	// Space first: etcd itself ends the process where it finds none.
 	if s.space, err = newSpace(o.Dir, o.Free, o.Log); err != nil {
@@ -110,6 +115,7 @@ func (s *Store) open(ctx, background context.Context, o Options) error {
 	}
 	s.run.Go(func() { s.space.watch(background) })
 	s.run.Go(func() { s.maintain(background) })
+	s.run.Go(func() { s.sweepUntil(background) })
 	return nil
 }
 
@@ -117,7 +123,7 @@ func (s *Store) open(ctx, background context.Context, o Options) error {
 func dial(background context.Context, o Options) (*clientv3.Client, error) {
 	c := clientv3.Config{
 		Endpoints: o.Endpoints, DialTimeout: dialLimit, DialKeepAliveTime: 5 * time.Second, DialKeepAliveTimeout: 3 * time.Second,
-		Context: background, Logger: zap.NewNop(), RejectOldCluster: true,
+		Context: background, Logger: zap.NewNop(),
 	}
 	if o.CertFile != "" || o.CAFile != "" {
 		tls, err := transport.TLSInfo{CertFile: o.CertFile, KeyFile: o.KeyFile, TrustedCAFile: o.CAFile}.ClientConfig()
