@@ -65,6 +65,8 @@ type application struct {
 	known    map[key]entry
 	turn     bool // it holds the store's turn
 	sent     bool // a commit was sent of which nothing was heard
+	counted  bool // among the device's mutations, of which some
+	prunes   bool // prune
 }
 
 func (a *application) run() (Outcome, error) {
@@ -138,7 +140,12 @@ func (a *application) decide(t *transaction) error {
 	}
 	if store {
 		t.putValue(outcomeKey(a.id), encodeOutcome(&t.outcome, a.asked, t.now))
-		t.prune()
+		if !a.counted { // once, however many attempts it takes
+			a.counted, a.prunes = true, a.s.turns.due(a.id.Device)
+		}
+		if a.prunes {
+			t.prune()
+		}
 	}
 	return t.failed
 }

@@ -105,6 +105,22 @@ func TestPrunedOutcomes(t *testing.T) {
 	}
 }
 
+// Outcomes of mutations that take two attempts each are taken away as well.
+func TestPrunedAttempts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.users("ann")
+	w.ok(1, &CreateGroup{Group: "lab"})
+	for range 2*KeptOutcomes + pruneEvery {
+		w.ok(1, &Publish{Group: "lab", Name: "a", Content: file(1)})
+	}
+	prefix := w.full(key("a/" + string(outcomeKey(ID{Device: device(1)})[2:34]) + "/"))
+	kept, err := w.client.Get(t.Context(), prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil || kept.Count < KeptOutcomes || kept.Count > KeptOutcomes+pruneEvery+1 {
+		t.Errorf("%d outcomes are kept, %v", kept.Count, err)
+	}
+}
+
 // TestConcurrentRetries lets every mutation be asked for by several at a time, through two servers, while others change
 // the same: each is done once, and all who ask get the same answer.
 func TestConcurrentRetries(t *testing.T) {

@@ -97,11 +97,8 @@ func decodeFloor(k key, value []byte) (uint64, error) {
 	return floor, d.finish(k)
 }
 
-// prune takes outcomes of the device away that are more than are kept, if it is time to look.
+// prune takes outcomes of the device away that are more than are kept.
 func (t *transaction) prune() {
-	if !t.s.turns.due(t.id.Device) {
-		return
-	}
 	prefix := key("a/" + string(t.id.Device[:]) + "/")
 	tooMany := t.countAll(prefix) - KeptOutcomes
 	if tooMany <= 0 {
