@@ -38,10 +38,16 @@ func (s *Store) Apply(ctx context.Context, id ID, m Mutation) (Outcome, error) {
 	defer cancel()
 	a := &application{s: s, ctx: ctx, id: id, mutation: m, asked: digestOf(m), known: make(map[key]entry, 8)}
 	o, err := a.run()
-	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return Outcome{}, unknown(ctx)
+	if err == nil || o.Code != 0 {
+		return o, err
 	}
-	return o, err
+	switch shoal.CodeOf(err) {
+	case shoal.Internal, shoal.Unreachable, shoal.Canceled:
+		if ctx.Err() != nil {
+			return Outcome{}, unknown(ctx)
+		}
+	}
+	return Outcome{}, err
 }
 
 var errSlow = fmt.Errorf("etcd did not answer within %v", applyLimit)

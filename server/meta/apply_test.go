@@ -248,6 +248,31 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestUnreadable fails to read before anything is decided: that is said, and nothing is done.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.users("ann")
+	client := clientv3.NewCtxClient(t.Context())
+	kv := &broken{KV: w.client.KV, down: true}
+	client.KV = kv
+	s := another(w.Store)
+	s.client = client
+	id := w.id(device(1))
+	_, err := s.Apply(t.Context(), id, &CreateGroup{Group: "lab"})
+	checkRefusal(t, err, shoal.Unreachable, "quorum")
+	kv.set(false)
+	if o, err := s.Apply(t.Context(), id, &CreateGroup{Group: "lab"}); err != nil || o.Repeated {
+		t.Errorf("asked again: %+v, %v", o, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Apply(ctx, w.id(device(1)), &CreateGroup{Group: "new"})
+	checkRefusal(t, err, shoal.Canceled, "not known")
+	_, err = Open(t.Context(), Options{})
+	checkRefusal(t, err, shoal.BadRequest, "neither")
+}
+
 // TestContention lets many change one record at once: none is given up.
 func TestContention(t *testing.T) {
 	t.Parallel()

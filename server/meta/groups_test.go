@@ -23,7 +23,7 @@ func TestGroups(t *testing.T) {
 		&DeleteGroup{Group: "lab"}, &TransferGroup{Group: "lab", To: "bob"}, &LeaveGroup{Group: "lab"},
 		&AcceptRequest{Group: "lab", User: "cat"}, &RejectRequest{Group: "lab", User: "cat"},
 		&RemoveMember{Group: "lab", User: "ann"}, &Publish{Group: "lab", Name: "x"},
-		&Unpublish{Group: "lab", Name: "x"}, &StopShare{Group: "lab", Name: "x"},
+		&Unpublish{Group: "lab", Name: "x", File: file(1).ID}, &StopShare{Group: "lab", Name: "x"},
 	} {
 		there := w.refused(2, m, shoal.NotFound)
 		setGroup(m, "nil")
@@ -189,8 +189,8 @@ func TestObjects(t *testing.T) {
 	w.ok(2, publish(1)) // offers them again
 	w.ok(2, &StopShare{Group: "lab", Name: name, File: file(1).ID})
 	w.ok(4, publish(1))
-	w.ok(3, &StopShare{Group: "lab", Name: name, File: file(1).ID})
-	w.ok(4, &StopShare{Group: "lab", Name: name, File: file(1).ID}) // the last one
+	w.ok(3, &StopShare{Group: "lab", Name: name})
+	w.ok(4, &StopShare{Group: "lab", Name: name}) // the last one
 	if got := w.all().keys("o/"); !slices.Equal(got, []string{"o/lab/" + name + "!"}) {
 		t.Errorf("objects: %q", got)
 	}

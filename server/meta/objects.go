@@ -66,7 +66,12 @@ type Unpublish struct {
 	Open  bool // everybody may, in this group; which is the caller's to say
 }
 
-func (m *Unpublish) check() error { return first(checkGroup(m.Group), checkName(m.Name)) }
+func (m *Unpublish) check() error {
+	if m.File == (shoal.FileID{}) {
+		return shoal.Errorf(shoal.BadRequest, "the FileID of what is to be unpublished is missing")
+	}
+	return first(checkGroup(m.Group), checkName(m.Name))
+}
 
 func (m *Unpublish) append(b []byte) []byte {
 	return xdr.AppendFixed(xdr.AppendString(xdr.AppendString(b, m.Group), m.Name), m.File[:])
@@ -93,7 +98,7 @@ func (m *Unpublish) decide(t *transaction) error {
 type StopShare struct {
 	Group shoal.Group
 	Name  shoal.Name
-	File  shoal.FileID
+	File  shoal.FileID // zero for whatever the name stands for
 }
 
 func (m *StopShare) check() error { return first(checkGroup(m.Group), checkName(m.Name)) }
@@ -160,7 +165,7 @@ func (t *transaction) published(g shoal.Group, n shoal.Name, file shoal.FileID, 
 	switch {
 	case !t.load(o):
 		return nil, "", shoal.Errorf(shoal.NotFound, "there is no %q in the group %q; shoal ls shows what there is", n, g)
-	case o.Content.ID != file:
+	case file != (shoal.FileID{}) && o.Content.ID != file:
 		t.outcome.Stands = o.Content
 		return nil, "", shoal.Errorf(shoal.NotFound, "the name %q stands for %v, not for %v", n, o.Content.ID, file)
 	}

@@ -32,7 +32,7 @@ type Options struct {
 	CertFile  string   // of the certificate that the cluster knows this server by, PEM; with its KeyFile
 	KeyFile   string
 	CAFile    string // of the authority that certified the cluster, PEM
-	Prefix    string // of all keys, DefaultPrefix where empty
+	Prefix    string // of all keys in a cluster, DefaultPrefix where empty
 
 	Log zerolog.Logger
 	Now func() time.Time // time.Now where nil
@@ -75,7 +75,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 		maxPlaces: MaxPlaces, maxNames: MaxNames, waste: worthDefragmenting,
 	}
-	if s.prefix == "" {
+	if s.prefix == "" || len(o.Endpoints) == 0 {
 		s.prefix = DefaultPrefix
 	}
 	if s.now == nil {
@@ -101,6 +101,9 @@ func (s *Store) open(ctx, background context.Context, o Options) error {
 		}
 		s.run.Go(func() { s.sweepUntil(background) })
 		return nil
+	}
+	if o.Dir == "" {
+		return shoal.Errorf(shoal.BadRequest, "neither a folder for etcd nor the endpoints of a cluster are given")
 	}
 	// Space first: etcd itself ends the process where it finds none.
 	if s.space, err = newSpace(o.Dir, o.Free, o.Log); err != nil {
@@ -178,12 +181,17 @@ func decodeVersion(value []byte) (base uint64, err error) {
 func (s *Store) fetch(ctx context.Context, k key, how ...clientv3.OpOption) (entry, error) {
 	r, err := s.client.Get(ctx, s.full(k), how...)
 	if err != nil {
-		return entry{}, fmt.Errorf("reading the state: %w", err)
+		return entry{}, unreadable(err)
 	}
 	if len(r.Kvs) == 0 {
 		return entry{}, nil
 	}
 	return entry{r.Kvs[0].Value, r.Kvs[0].ModRevision}, nil
+}
+
+// unreadable is the error of a read that etcd did not answer.
+func unreadable(err error) error {
+	return shoal.Errorf(shoal.Unreachable, "reading the state from etcd: %w", err)
 }
 
 // full returns a key as etcd has it, short the other way around.

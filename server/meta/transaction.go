@@ -2,7 +2,6 @@ package meta
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -126,7 +125,7 @@ func (t *transaction) scan(prefix key, limit int64) (found []key, revision int64
 	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithKeysOnly(),
 		clientv3.WithSerializable(), clientv3.WithLimit(limit))
 	if err != nil {
-		t.fail(fmt.Errorf("reading the state: %w", err))
+		t.fail(unreadable(err))
 		return nil, 0
 	}
 	for _, kv := range r.Kvs {
@@ -143,7 +142,7 @@ func (t *transaction) countAll(prefix key) int64 {
 	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithCountOnly(),
 		clientv3.WithSerializable())
 	if err != nil {
-		t.fail(fmt.Errorf("reading the state: %w", err))
+		t.fail(unreadable(err))
 		return 0
 	}
 	return r.Count

@@ -172,7 +172,7 @@ func TestBadRequests(t *testing.T) {
 		&TransferGroup{Group: "g"}, &RequestJoin{Group: "\xff"}, &LeaveGroup{}, &AcceptRequest{Group: "g"},
 		&RejectRequest{User: "u"}, &RemoveMember{Group: "g", User: "/"}, &CreateInvite{Group: "g"},
 		&Publish{Group: "g", Name: "x/y"}, &Publish{Group: "g", Name: "x", Content: shoal.Object{Size: -1}},
-		&Unpublish{Group: "g", Name: "\n"}, &StopShare{Name: "x"},
+		&Unpublish{Group: "g", Name: "\n", File: file(1).ID}, &Unpublish{Group: "g", Name: "n"}, &StopShare{Name: "x"},
 		&SetRealm{Tickets: make([][]byte, maxKeys+1)}, &SetRealm{Successors: [][]byte{make([]byte, maxKey+1)}},
 	} {
 		w.refused(1, m, shoal.BadRequest)
