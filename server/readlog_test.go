@@ -157,10 +157,10 @@ func TestReadLogConfig(t *testing.T) {
 		"an old scheme":         {Soap: "gopher://127.0.0.1/"},
 	} {
 		c.Listen, c.State, c.Transport = "127.0.0.1:0", t.TempDir(), overPlaintext
-		if _, err := New(c); shoal.CodeOf(err) != shoal.BadRequest {
+		if _, err := New(t.Context(), c); shoal.CodeOf(err) != shoal.BadRequest {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, err := New(Config{Listen: "127.0.0.1:0", State: t.TempDir(), Transport: overPlaintext, Soap: "http://192.0.2.1:7402/"})
+	_, err := New(t.Context(), Config{Listen: "127.0.0.1:0", State: t.TempDir(), Transport: overPlaintext, Soap: "http://192.0.2.1:7402/"})
 	want(t, err, shoal.Denied, "https")
 }

@@ -1,6 +1,6 @@
 // Package server is the Shoal server: it knows who published what and who has it, and tells those who ask. It never
-// carries pieces. A connection's frames are read and answered by package session, out of packages registry (names and
-// objects) and swarms (who has what).
+// carries pieces. A connection's frames are read and answered by package session, out of packages registry (users, groups
+// and names) and swarms (who has what). What must not be lost is kept by package meta, which feeds the registry.
 package server
 
 import (
@@ -31,7 +31,8 @@ const defaultConnections = 10_000
 // Config is what a server needs to know.
 type Config struct {
 	Listen         string             // the TCP address HOST:PORT to listen on; port 0 for any free one
-	State          string             // the folder for keys, made if it is not there
+	State          string             // the folder for keys and all that must not be lost, made if it is not there
+	Etcd           Etcd               // where that is instead
 	Transport      identity.Transport // its Buffer is not used: a server carries no pieces
 	MaxConnections int                // sessions at once; 0 for 10,000
 	Soap           string             // the URL of the enrichment service; "" for none
@@ -43,6 +44,7 @@ type Config struct {
 // Server listens from New until Run returns.
 type Server struct {
 	state     *state
+	keeper    *keeper
 	listener  net.Listener
 	admission *admission
 	host      *session.Host
@@ -50,9 +52,10 @@ type Server struct {
 	log       zerolog.Logger
 }
 
-// New opens the state folder and begins to listen; Run must be called then, and ends both. The error's code is Busy
-// where another server has the folder or the port, and Denied for plaintext where that is not allowed.
-func New(c Config) (*Server, error) {
+// New opens the state, reads it and begins to listen; Run must be called then, and ends both. The error's code is Busy
+// where another server has the folder or the port, Denied for plaintext where that is not allowed, Unsupported for a
+// state of another version, and Unreachable where etcd is. It is ctx's if that ends first.
+func New(ctx context.Context, c Config) (*Server, error) {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return nil, shoal.Errorf(shoal.BadRequest, "the address to listen on must be HOST:PORT or :PORT: %w", err)
@@ -85,10 +88,16 @@ func New(c Config) (*Server, error) {
 	s := newServer(c, st, listener)
 	s.host.ReadLog = reader.read
 	s.attach(enricher)
+	k, err := openKeeper(ctx, c.State, c.Etcd, s.host.Registry, c.Logger)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close(), st.close())
+	}
+	s.keeper = k
+	s.host.Mutate, s.host.Barrier = s.keeper.apply, s.keeper.barrier()
 	return s, nil
 }
 
-// newServer makes a server without services beside it.
+// newServer makes a server without services beside it, and without state.
 func newServer(c Config, st *state, listener net.Listener) *Server {
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = defaultConnections
@@ -100,7 +109,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 	sessions.Store(uint64(time.Now().UnixMicro()))
 	warnOfFewFiles(c)
 	s := &Server{
-		state: st, listener: listener, admission: a, log: c.Logger,
+		state: st, keeper: new(keeper), listener: listener, admission: a, log: c.Logger,
 		host: &session.Host{
 			Responder: identity.Responder{
 				Key: st.server, Serves: wire.ServiceServer, Transport: c.Transport,
@@ -137,8 +146,15 @@ func (s *Server) Realm() shoal.RealmKey { return s.state.realm.Public() }
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var connections sync.WaitGroup
+	var connections, watching sync.WaitGroup
 	var err error
+	watching.Go(func() {
+		select {
+		case <-s.keeper.failed:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	s.beside.run(ctx, func() {
 		err = accept.Loop(ctx, s.listener, s.log, func(nc net.Conn) {
 			h, err := s.admission.begin(ctx, nc)
@@ -151,7 +167,9 @@ func (s *Server) Run(ctx context.Context) error {
 		cancel()
 		connections.Wait()
 	})
-	return errors.Join(err, s.state.close())
+	watching.Wait()
+	s.keeper.close()
+	return errors.Join(err, s.keeper.err, s.state.close())
 }
 
 // serve does everything for one connection.

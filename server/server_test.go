@@ -51,7 +51,7 @@ func start(t *testing.T, c Config) (s *Server, stop func() error) {
 	if c.State == "" {
 		c.State = t.TempDir()
 	}
-	s, err := New(c)
+	s, err := New(t.Context(), c)
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -157,7 +157,7 @@ func TestState(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "state")
 	s, stop := start(t, Config{State: dir, Transport: overTLS})
 	first := s.Realm()
-	_, err := New(Config{Listen: "127.0.0.1:0", State: dir, Transport: overTLS})
+	_, err := New(t.Context(), Config{Listen: "127.0.0.1:0", State: dir, Transport: overTLS})
 	want(t, err, shoal.Busy, dir)
 	must(t, stop())
 	s, stop = start(t, Config{State: dir, Transport: overTLS})
@@ -191,14 +191,14 @@ func TestNewRefuses(t *testing.T) {
 		{":0", overPlaintext, shoal.Denied, "--plaintext=any"},
 		{"0.0.0.0:0", overPlaintext, shoal.Denied, "--plaintext=any"},
 	} {
-		_, err := New(Config{Listen: c.listen, State: dir, Transport: c.over})
+		_, err := New(t.Context(), Config{Listen: c.listen, State: dir, Transport: c.over})
 		want(t, err, c.code, c.text)
 	}
 	start(t, Config{State: dir, Transport: overTLS})
 
 	other := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(other, "realm.key"), []byte("torn"), 0o600))
-	_, err = New(Config{Listen: "127.0.0.1:0", State: other, Transport: overTLS})
+	_, err = New(t.Context(), Config{Listen: "127.0.0.1:0", State: other, Transport: overTLS})
 	want(t, err, shoal.Corrupt, "realm.key")
 	must(t, os.Remove(filepath.Join(other, "realm.key")))
 	start(t, Config{State: other, Transport: overTLS})

@@ -38,7 +38,7 @@ func newServer() *cobra.Command {
 			}
 			defer log.close()
 			config.State, config.Logger = c.state, logger
-			s, err := server.New(config)
+			s, err := server.New(cmd.Context(), config)
 			if err != nil {
 				return err
 			}

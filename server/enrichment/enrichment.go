@@ -45,10 +45,12 @@ type Queue struct {
 // New makes an empty queue, and the registry expect its answers.
 func New(r *registry.Registry, service Enricher, log zerolog.Logger) *Queue {
 	r.ExpectFacts()
-	return &Queue{
+	q := &Queue{
 		registry: r, service: service, breaker: soap.NewBreaker(soap.DefaultBackoff), log: log,
 		wake: make(chan struct{}, 1), waiting: newWaiting(maxJobs, maxHeads),
 	}
+	q.waiting.missed = true // what was published in the server's earlier lives
+	return q
 }
 
 // Published notes that a name stands for content, whose beginning is head (empty where it was withheld). It does not
@@ -132,7 +134,7 @@ func (q *Queue) refill() {
 	q.mu.Lock()
 	q.waiting.missed = false
 	q.mu.Unlock()
-	for _, group := range q.registry.Groups() {
+	for _, group := range q.registry.GroupNames() {
 		for after, more := shoal.Name(""), true; more; more = after != "" {
 			const page = 1000
 			var found []registry.Unanswered

@@ -2,7 +2,6 @@ package enrichment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"shoal"
+	"shoal/server/meta"
 	"shoal/server/registry"
 	"shoal/wire"
 )
@@ -69,8 +69,6 @@ func hung(ctx context.Context, _ question) (shoal.Facts, error) {
 	return shoal.Facts{}, ctx.Err()
 }
 
-var device = shoal.DeviceID{1}
-
 func objectOf(i int) shoal.Object {
 	return shoal.Object{ID: shoal.FileID{byte(i), byte(i >> 8), 1}, Size: 100_000}
 }
@@ -79,9 +77,9 @@ func objectOf(i int) shoal.Object {
 type world struct {
 	*testing.T
 	registry *registry.Registry
+	turn     sync.Mutex // held by who feeds it
 	service  *service
 	queue    *Queue
-	sequence uint64
 }
 
 // within runs a test whose service does something at first. The queue runs until the test ends.
@@ -90,7 +88,6 @@ func within(t *testing.T, does func(context.Context, question) (shoal.Facts, err
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, registry: registry.New(), service: &service{does: does}}
 		w.queue = New(w.registry, w.service, zerolog.Nop())
-		w.registry.Connect(device)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -106,27 +103,53 @@ func within(t *testing.T, does func(context.Context, question) (shoal.Facts, err
 // publish does what a session does.
 func (w *world) publish(name shoal.Name, o shoal.Object, head string) {
 	w.Helper()
-	w.sequence++
-	if _, err := w.registry.Publish(device, &wire.Publish{Sequence: w.sequence, Group: shoal.Public, Name: name, Content: o}); err != nil {
-		w.Fatal(err)
+	if !w.claim(name, o) {
+		w.Fatalf("%q stands for something else", name)
 	}
 	w.queue.Published(shoal.Public, name, o, []byte(head))
 }
 
 func (w *world) unpublish(name shoal.Name, o shoal.Object) {
 	w.Helper()
-	w.sequence++
-	if _, err := w.registry.Unpublish(device, &wire.Unpublish{Sequence: w.sequence, Group: shoal.Public, Name: name, File: o.ID}); err != nil {
-		w.Fatal(err)
+	if !w.release(name, o) {
+		w.Fatalf("%q does not stand for that", name)
 	}
 	w.queue.Unpublished(shoal.Public, name)
+}
+
+// claim makes a name stand for an object, unless it stands for another one.
+func (w *world) claim(name shoal.Name, o shoal.Object) bool {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	stands, there := w.stands(name)
+	if !there {
+		w.registry.Apply([]meta.Event{{Record: &meta.Object{Group: shoal.Public, Name: name, Content: o}}}, w.registry.Revision()+1)
+	}
+	return !there || stands == o
+}
+
+// release takes a name away if it stands for the object.
+func (w *world) release(name shoal.Name, o shoal.Object) bool {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	stands, there := w.stands(name)
+	if !there || stands != o {
+		return false
+	}
+	w.registry.Apply([]meta.Event{{Record: &meta.Object{Group: shoal.Public, Name: name}, Deleted: true}}, w.registry.Revision()+1)
+	return true
+}
+
+func (w *world) stands(name shoal.Name) (o shoal.Object, there bool) {
+	_, found, err := w.registry.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: name})
+	return found.Content, err == nil
 }
 
 // want waits until nothing happens any more and compares what is known of a name.
 func (w *world) want(name shoal.Name, state shoal.FactsState, mediaType string) {
 	w.Helper()
 	synctest.Wait()
-	_, found, err := w.registry.Lookup(&wire.Lookup{Group: shoal.Public, Name: name})
+	_, found, err := w.registry.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: name})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -302,7 +325,7 @@ func TestBounds(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		states := map[shoal.FactsState]int{}
 		for i := range all {
-			_, found, err := w.registry.Lookup(&wire.Lookup{Group: shoal.Public, Name: shoal.Name(fmt.Sprintf("%04d", i))})
+			_, found, err := w.registry.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: shoal.Name(fmt.Sprintf("%04d", i))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -323,7 +346,6 @@ func TestStop(t *testing.T) {
 		r := registry.New()
 		q := New(r, &service{does: hung}, zerolog.Nop())
 		w := &world{T: t, registry: r, queue: q}
-		r.Connect(device)
 		w.publish("a", objectOf(1), "plain")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -355,18 +377,12 @@ func TestConcurrentPublications(t *testing.T) {
 		var everybody sync.WaitGroup
 		for d := range 8 {
 			everybody.Go(func() {
-				me := shoal.DeviceID{byte(d), 9}
-				w.registry.Connect(me)
 				for i := range 200 {
 					name, o := shoal.Name(fmt.Sprint(i%5)), objectOf(d*200+i)
-					_, err := w.registry.Publish(me, &wire.Publish{Sequence: uint64(2 * i), Group: shoal.Public, Name: name, Content: o})
-					if err == nil {
+					if w.claim(name, o) {
 						w.queue.Published(shoal.Public, name, o, []byte(fmt.Sprintf("x%d", d*200+i)))
-					} else if !errors.Is(err, shoal.NameTaken) {
-						t.Error(err)
 					}
-					_, err = w.registry.Unpublish(me, &wire.Unpublish{Sequence: uint64(2*i + 1), Group: shoal.Public, Name: name, File: o.ID})
-					if err == nil && i < 195 {
+					if w.release(name, o) && i < 195 {
 						w.queue.Unpublished(shoal.Public, name)
 					}
 				}

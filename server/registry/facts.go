@@ -1,6 +1,9 @@
 package registry
 
-import "shoal"
+import (
+	"shoal"
+	"shoal/server/meta"
+)
 
 // maxTold is how many different facts are remembered, so that names which have the same share them.
 const maxTold = 4096
@@ -10,7 +13,7 @@ var (
 	pending = &shoal.Facts{State: shoal.Pending}
 )
 
-// ExpectFacts makes names that are published from now on have facts that are Pending: somebody will call SetFacts.
+// ExpectFacts makes names that come from now on have facts that are Pending: somebody will call SetFacts.
 func (r *Registry) ExpectFacts() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -22,7 +25,7 @@ func (r *Registry) ExpectFacts() {
 func (r *Registry) WantsFacts(in shoal.Group, name shoal.Name, content shoal.Object, sampled bool) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	g := r.groups[in]
+	g := r.state.groups[in]
 	if g == nil {
 		return false
 	}
@@ -44,7 +47,7 @@ func (r *Registry) WantsFacts(in shoal.Group, name shoal.Name, content shoal.Obj
 func (r *Registry) SetFacts(in shoal.Group, name shoal.Name, content shoal.Object, facts shoal.Facts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := r.groups[in]
+	g := r.state.groups[in]
 	if g == nil {
 		return
 	}
@@ -71,6 +74,18 @@ func (r *Registry) share(facts shoal.Facts) *shoal.Facts {
 	return shared
 }
 
+// knownFacts is what a name that is listed anew will have: what was known of it, if it stands for the same.
+func (r *Registry) knownFacts(o *meta.Object) *shoal.Facts {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if g := r.state.groups[o.Group]; g != nil {
+		if e, there := g.entries[o.Name]; there && e.content == o.Content {
+			return e.facts
+		}
+	}
+	return r.expected
+}
+
 // Unanswered is a name whose facts are Pending.
 type Unanswered struct {
 	Group   shoal.Group
@@ -83,7 +98,7 @@ type Unanswered struct {
 func (r *Registry) PendingFacts(in shoal.Group, after shoal.Name, limit int) (found []Unanswered, last shoal.Name) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	g := r.groups[in]
+	g := r.state.groups[in]
 	if g == nil {
 		return nil, ""
 	}
@@ -99,11 +114,11 @@ func (r *Registry) PendingFacts(in shoal.Group, after shoal.Name, limit int) (fo
 	return found, last
 }
 
-// Groups returns the names of all groups.
-func (r *Registry) Groups() (all []shoal.Group) {
+// GroupNames returns the names of all groups that can have names of files.
+func (r *Registry) GroupNames() (all []shoal.Group) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for g := range r.groups {
+	for g := range r.state.groups {
 		all = append(all, g)
 	}
 	return all

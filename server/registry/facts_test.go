@@ -13,11 +13,11 @@ var picture = shoal.Facts{State: shoal.Known, MediaType: "image/png", Category: 
 // factsOf is what LIST and LOOKUP say of a name, which must be the same.
 func factsOf(t *testing.T, r *Registry, name shoal.Name) shoal.Facts {
 	t.Helper()
-	_, found, err := r.Lookup(&wire.Lookup{Group: shoal.Public, Name: name})
+	_, found, err := r.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, entries, _, err := r.List(shoal.Public, "", 1000)
+	_, entries, _, err := r.List(shoal.DeviceID{}, shoal.Public, "", 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,19 +30,17 @@ func factsOf(t *testing.T, r *Registry, name shoal.Name) shoal.Facts {
 }
 
 func TestFactsAreNotExpected(t *testing.T) {
-	d := deviceOf(1)
-	r := connected(d)
-	want(t, 0, 1)(r.Publish(d, publication(1, "a", objectOf(1))))
+	r := New()
+	publish(r, "a", objectOf(1))
 	if got := factsOf(t, r, "a"); got != (shoal.Facts{}) {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestFacts(t *testing.T) {
-	d := deviceOf(1)
-	r := connected(d)
+	r := New()
 	r.ExpectFacts()
-	want(t, 0, 1)(r.Publish(d, publication(1, "a", objectOf(1))))
+	publish(r, "a", objectOf(1))
 	guessed := shoal.Facts{State: shoal.Withheld, MediaType: "text/plain"}
 	for i, step := range []struct {
 		set           shoal.Facts
@@ -79,9 +77,9 @@ func TestFacts(t *testing.T) {
 		}
 	}
 	// The same name with other content begins anew.
-	want(t, 0, 2)(r.Unpublish(d, removal(2, "a", objectOf(1))))
+	take(r, "a")
 	r.SetFacts(shoal.Public, "a", objectOf(1), picture)
-	want(t, 0, 3)(r.Publish(d, publication(3, "a", objectOf(2))))
+	publish(r, "a", objectOf(2))
 	r.SetFacts(shoal.Public, "a", objectOf(1), picture)
 	if got := factsOf(t, r, "a"); got != (shoal.Facts{State: shoal.Pending}) {
 		t.Errorf("got %+v", got)
@@ -95,14 +93,13 @@ func TestFacts(t *testing.T) {
 
 // Names whose facts are the same share them, and what is remembered for that is bounded.
 func TestFactsAreShared(t *testing.T) {
-	d := deviceOf(1)
-	r := connected(d)
+	r := New()
 	r.ExpectFacts()
 	for i := range uint64(2) {
-		want(t, 0, i+1)(r.Publish(d, publication(i, fmt.Sprint(i), objectOf(1))))
+		publish(r, fmt.Sprint(i), objectOf(1))
 		r.SetFacts(shoal.Public, shoal.Name(fmt.Sprint(i)), objectOf(1), picture)
 	}
-	if _, entries, _, _ := r.List(shoal.Public, "", 2); entries[0].Facts != entries[1].Facts {
+	if _, entries, _, _ := r.List(shoal.DeviceID{}, shoal.Public, "", 2); entries[0].Facts != entries[1].Facts {
 		t.Error("the same facts are stored twice")
 	}
 	for i := range uint32(maxTold + 10) {
@@ -122,17 +119,16 @@ func TestFactsAreShared(t *testing.T) {
 }
 
 func TestPendingFacts(t *testing.T) {
-	d := deviceOf(1)
-	r := connected(d)
+	r := New()
 	r.ExpectFacts()
 	const all = 1500
 	for i := range all {
-		want(t, 0, uint64(i+1))(r.Publish(d, publication(uint64(i), fmt.Sprintf("%04d", i), objectOf(i))))
+		publish(r, fmt.Sprintf("%04d", i), objectOf(i))
 		if i%3 > 0 {
 			r.SetFacts(shoal.Public, shoal.Name(fmt.Sprintf("%04d", i)), objectOf(i), picture)
 		}
 	}
-	groups := r.Groups()
+	groups := r.GroupNames()
 	if len(groups) != 1 || groups[0] != shoal.Public {
 		t.Errorf("the groups are %q", groups)
 	}

@@ -1,21 +1,17 @@
 package registry
 
-import (
-	"slices"
-
-	"shoal"
-)
+import "slices"
 
 // blockLength is the most names in a block: what an insertion has to move stays small, and so does the list of blocks.
 const blockLength = 512
 
 // names is a set of names in the order of their bytes: sorted blocks, none empty. Insertion and removal cost a search
 // and the moving of part of one block.
-type names struct{ blocks [][]shoal.Name }
+type names[N ~string] struct{ blocks [][]N }
 
 // find returns the block where n is or belongs, its place there, and whether it is there.
-func (s *names) find(n shoal.Name) (block, place int, found bool) {
-	block, exact := slices.BinarySearchFunc(s.blocks, n, func(b []shoal.Name, n shoal.Name) int {
+func (s *names[N]) find(n N) (block, place int, found bool) {
+	block, exact := slices.BinarySearchFunc(s.blocks, n, func(b []N, n N) int {
 		switch {
 		case b[0] > n:
 			return 1
@@ -38,10 +34,10 @@ func (s *names) find(n shoal.Name) (block, place int, found bool) {
 }
 
 // insert adds n, which must not be there.
-func (s *names) insert(n shoal.Name) {
+func (s *names[N]) insert(n N) {
 	i, at, _ := s.find(n)
 	if i == len(s.blocks) {
-		s.blocks = append(s.blocks, []shoal.Name{n})
+		s.blocks = append(s.blocks, []N{n})
 		return
 	}
 	b := slices.Insert(s.blocks[i], at, n)
@@ -54,7 +50,7 @@ func (s *names) insert(n shoal.Name) {
 }
 
 // remove takes n away, which must be there.
-func (s *names) remove(n shoal.Name) {
+func (s *names[N]) remove(n N) {
 	i, at, _ := s.find(n)
 	s.blocks[i] = slices.Delete(s.blocks[i], at, at+1)
 	if len(s.blocks[i]) == 0 {
@@ -62,13 +58,13 @@ func (s *names) remove(n shoal.Name) {
 	}
 }
 
-func (s *names) empty() bool { return len(s.blocks) == 0 }
+func (s *names[N]) empty() bool { return len(s.blocks) == 0 }
 
 // smallest returns the first name. There must be one.
-func (s *names) smallest() shoal.Name { return s.blocks[0][0] }
+func (s *names[N]) smallest() N { return s.blocks[0][0] }
 
 // after appends to page at most limit names that are greater than n, and tells whether more remain.
-func (s *names) after(page []shoal.Name, n shoal.Name, limit int) (_ []shoal.Name, more bool) {
+func (s *names[N]) after(page []N, n N, limit int) (_ []N, more bool) {
 	i, at, found := s.find(n)
 	if found {
 		at++

@@ -12,7 +12,7 @@ import (
 // Against a plain sorted slice, through splits and emptied blocks.
 func TestNamesAgainstSlice(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	var s names
+	var s names[shoal.Name]
 	var want []shoal.Name
 	for step := range 20_000 {
 		n := shoal.Name(fmt.Sprint(random.IntN(6000)))

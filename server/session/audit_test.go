@@ -64,8 +64,10 @@ func wantEntry(t *testing.T, e map[string]any, user shoal.DeviceID, operation, o
 
 // Who comes, changes something, or is refused, is told one by one; reads are counted.
 func TestAudit(t *testing.T) {
+	state := newState(t)
 	synctest.Test(t, func(t *testing.T) {
 		h, entries := audited(t)
+		state.serve(h)
 		c := connect(t, h)
 		device := c.key.Device()
 		_, err := c.publish(1, "a b", objectOf(1))
@@ -149,8 +151,9 @@ func TestAuditOfRefusals(t *testing.T) {
 
 // What is published is asked about with its head, and the answer is told to everybody.
 func TestFactsOfPublications(t *testing.T) {
+	state := newState(t)
 	synctest.Test(t, func(t *testing.T) {
-		h := newHost(overPlaintext)
+		h := state.serve(newHost(overPlaintext))
 		service := enricher{}
 		h.Facts = enrichment.New(h.Registry, service, zerolog.Nop())
 		ctx, cancel := context.WithCancel(t.Context())

@@ -3,96 +3,117 @@ package session
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"shoal"
 	"shoal/identity"
+	"shoal/server/meta"
+	"shoal/server/registry"
 	"shoal/wire"
 )
 
-// handle answers one frame. An error ends the connection: errBye, or one of code BadRequest for a rule that was broken.
+// handle answers one frame. An error ends the connection: errBye, errStopping, or one of code BadRequest for a rule that was
+// broken.
 func (s *Session) handle(ctx context.Context, f wire.Frame) error {
-	switch {
-	case f.IsReply():
+	if f.IsReply() {
 		return shoal.Errorf(shoal.BadRequest, "%v, but a server asks nothing (rule F5)", f.Header)
-	case f.Kind == wire.KindHello || f.Kind == wire.KindAuth:
-		return shoal.Errorf(shoal.BadRequest, "a second %v (rule H1)", f.Kind)
-	case f.Kind == wire.KindHave || f.Kind == wire.KindWithdraw:
-		return shoal.Errorf(shoal.BadRequest, "%v, which only a responder sends (rule F6)", f.Header)
+	}
+	row := access[f.Kind]
+	if row.who == nobody {
+		return refused(f.Header)
 	}
 	m := wire.NewMessage(f.Header)
 	if err := wire.Decode(f.Body, m); err != nil {
 		return err
 	}
-	var reply wire.Message = new(wire.Empty)
-	var err error
-	switch m := m.(type) {
-	case *wire.Bye:
-		s.log.Debug().AnErr("bye", m.Err()).Send()
-		return errBye
-	case *wire.Cancel: // what it is about has been answered (rule P9)
-		return nil
-	case *wire.Empty: // PING
-	case *wire.Publish:
-		reply, err = s.publish(m)
-	case *wire.Unpublish:
-		reply, err = s.unpublish(m)
-	case *wire.List:
-		reply, err = s.list(m)
-	case *wire.Lookup:
-		reply, err = s.lookup(m)
-	case *wire.Announce:
-		var expires time.Time
-		if expires, err = s.verify(m.Candidates); err != nil {
-			return err
-		}
-		err = s.announce(m, expires)
-	case *wire.Log:
-		if err := s.flush(); err != nil { // it may take a while
+	if row.slow {
+		if err := s.flush(); err != nil {
 			return fmt.Errorf("%w: %w", errDeaf, err)
 		}
-		reply, err = s.readLog(ctx, m)
-	default:
-		return shoal.Errorf(shoal.BadRequest, "%v, which peers answer and servers do not (rule F2)", f.Header)
 	}
-	if err != nil {
+	reply, err := row.answer(s, ctx, m)
+	var ends endError
+	switch {
+	case errors.As(err, &ends):
+		return ends.error
+	case f.ID == 0: // an event
+	case err != nil:
 		s.out = wire.AppendError(s.out, f.Kind, f.ID, err)
-	} else {
+	default:
 		s.out = wire.AppendReply(s.out, f.Kind, f.ID, reply)
 	}
 	return nil
 }
 
-func (s *Session) publish(m *wire.Publish) (wire.Message, error) {
+// endError is an answer that ends the connection.
+type endError struct{ error }
+
+func (s *Session) bye(_ context.Context, m *wire.Bye) (*wire.Empty, error) {
+	s.log.Debug().AnErr("bye", m.Err()).Send()
+	return nil, endError{errBye}
+}
+
+func (s *Session) ping(context.Context, *wire.Empty) (*wire.Empty, error) {
+	return new(wire.Empty), nil
+}
+
+// cancel does nothing: what it is about has been answered (rule P9).
+func (s *Session) cancel(context.Context, *wire.Cancel) (*wire.Empty, error) { return nil, nil }
+
+// mutate carries out a mutation once (rule S1), and returns when it is in the registry. It goes on when the server stops,
+// for a while, and where nobody knows what became of it then, the connection ends without an answer.
+func (s *Session) mutate(ctx context.Context, sequence uint64, m meta.Mutation) (meta.Outcome, error) {
+	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(stopPatience, cancel)
+		context.AfterFunc(patient, func() { timer.Stop() })
+	})
+	defer stop()
+	o, err := s.host.Mutate(patient, meta.ID{Device: s.device, Sequence: sequence}, m)
+	if patient.Err() != nil && err != nil {
+		return o, endError{errStopping}
+	}
+	return o, err
+}
+
+func (s *Session) publish(ctx context.Context, m *wire.Publish) (*wire.MutationReply, error) {
 	begin := time.Now()
-	revision, err := s.host.Registry.Publish(s.device, m)
+	o, err := s.mutate(ctx, m.Sequence, &meta.Publish{Group: m.Group, Name: m.Name, Content: m.Content, Open: registry.IsOpen(m.Group)})
 	if err == nil {
 		s.host.Facts.Published(m.Group, m.Name, m.Content, m.Head)
 	}
 	s.audit("publish", object(m.Group, m.Name), m.Content, begin, err)
-	return &wire.MutationReply{Revision: revision}, err
+	return &wire.MutationReply{Revision: o.Revision}, err
 }
 
-func (s *Session) unpublish(m *wire.Unpublish) (wire.Message, error) {
+func (s *Session) unpublish(ctx context.Context, m *wire.Unpublish) (*wire.MutationReply, error) {
 	begin := time.Now()
-	revision, err := s.host.Registry.Unpublish(s.device, m)
+	o, err := s.mutate(ctx, m.Sequence, &meta.Unpublish{Group: m.Group, Name: m.Name, File: m.File, Open: registry.IsOpen(m.Group)})
 	if err == nil {
 		s.host.Facts.Unpublished(m.Group, m.Name)
 	}
 	s.audit("unpublish", object(m.Group, m.Name), shoal.Object{ID: m.File}, begin, err)
-	return &wire.MutationReply{Revision: revision}, err
+	return &wire.MutationReply{Revision: o.Revision}, err
 }
 
-func (s *Session) list(m *wire.List) (wire.Message, error) {
-	revision, entries, more, err := s.host.Registry.List(m.Group, m.After, int(m.Limit))
+func (s *Session) list(ctx context.Context, m *wire.List) (*wire.ListReply, error) {
+	if err := s.upToDate(ctx); err != nil {
+		return nil, err
+	}
+	revision, entries, more, err := s.host.Registry.List(s.device, m.Group, m.After, int(m.Limit))
 	s.reads.List(err)
 	s.host.Swarms.Count(m.Group, entries)
 	return &wire.ListReply{Revision: revision, Entries: entries, More: more}, err
 }
 
-func (s *Session) lookup(m *wire.Lookup) (wire.Message, error) {
-	revision, found, err := s.host.Registry.Lookup(m)
+func (s *Session) lookup(ctx context.Context, m *wire.Lookup) (*wire.LookupReply, error) {
+	if err := s.upToDate(ctx); err != nil {
+		return nil, err
+	}
+	revision, found, err := s.host.Registry.Lookup(s.device, m)
 	s.reads.Lookup(err)
 	if err != nil {
 		return nil, err
@@ -102,6 +123,14 @@ func (s *Session) lookup(m *wire.Lookup) (wire.Message, error) {
 		Revision: revision, Name: found.Name, Content: found.Content, Whole: whole, Partial: partial,
 		Facts: found.Facts, Sources: sources,
 	}, nil
+}
+
+// upToDate returns when the registry has all that was acknowledged before, by whichever server.
+func (s *Session) upToDate(ctx context.Context) error {
+	if s.host.Barrier == nil {
+		return nil
+	}
+	return s.host.Barrier(ctx)
 }
 
 // verify checks candidates (rule S6) and returns when they expire. None at all are fine.
@@ -115,14 +144,21 @@ func (s *Session) verify(candidates []byte) (expires time.Time, err error) {
 	return identity.Expires(candidates)
 }
 
-func (s *Session) announce(m *wire.Announce, expires time.Time) (err error) {
-	defer func(begin time.Time) {
-		if err != nil { // else it is what every download says all the time
-			s.audit("announce", "", shoal.Object{}, begin, err)
-		}
-	}(time.Now())
+func (s *Session) announce(_ context.Context, m *wire.Announce) (*wire.Empty, error) {
+	begin := time.Now()
+	expires, err := s.verify(m.Candidates)
+	if err != nil {
+		return nil, endError{err}
+	}
+	if err = s.offer(m, expires); err != nil { // else it is what every download says all the time
+		s.audit("announce", "", shoal.Object{}, begin, err)
+	}
+	return new(wire.Empty), err
+}
+
+func (s *Session) offer(m *wire.Announce, expires time.Time) error {
 	for _, o := range m.Offers {
-		if err := s.host.Registry.CheckGroup(o.Swarm.Group); err != nil {
+		if err := s.host.Registry.Enter(s.device, o.Swarm.Group); err != nil {
 			return err
 		}
 	}

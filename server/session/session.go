@@ -18,6 +18,7 @@ import (
 	"shoal/rpclog"
 	"shoal/server/audit"
 	"shoal/server/enrichment"
+	"shoal/server/meta"
 	"shoal/server/registry"
 	"shoal/server/swarms"
 	"shoal/wire"
@@ -28,12 +29,16 @@ const (
 	// for them that an idle session keeps.
 	flushAt     = 64 << 10
 	keepReplies = 2 << 10
+	// stopPatience is how long a mutation goes on that is under way when the server stops.
+	stopPatience = 2 * time.Second
 )
 
 // Why a session ends without a BYE to the client, besides the end of the connection.
 var (
 	errBye  = errors.New("the client said goodbye")
 	errDeaf = errors.New("the client does not take the answers")
+
+	errStopping = errors.New("the server stops before it knows what became of a request")
 )
 
 // Host is what the sessions of one server share. Its fields must not change once it is in use.
@@ -41,9 +46,14 @@ type Host struct {
 	Responder identity.Responder // serves wire.ServiceServer; its Admit is set by the Host
 	Registry  *registry.Registry
 	Swarms    *swarms.Swarms
-	Audit     *audit.Log        // nil for none
-	Facts     *enrichment.Queue // of what is published; nil where nobody can be asked
-	Log       zerolog.Logger
+	// Mutate carries out a mutation, as meta.Store.Apply does, and returns when Registry has what it led to.
+	Mutate func(ctx context.Context, id meta.ID, m meta.Mutation) (meta.Outcome, error)
+	// Barrier returns when Registry has all that any server acknowledged before the call. nil where there is one server: it
+	// answers a mutation only when that is in Registry, so whoever reads after the answer finds it.
+	Barrier func(context.Context) error
+	Audit   *audit.Log        // nil for none
+	Facts   *enrichment.Queue // of what is published; nil where nobody can be asked
+	Log     zerolog.Logger
 	// Admit decides whether one more connection may become a session. HELLO is answered by its error; leave is called when
 	// the connection has ended. nil admits all.
 	Admit func(nc net.Conn) (leave func(), err error)
@@ -89,7 +99,6 @@ func (h *Host) Accept(ctx context.Context, nc net.Conn) (s *Session, err error) 
 		return nil, err
 	}
 	device := shoal.DeviceID(e.Remote)
-	h.Registry.Connect(device)
 	return &Session{
 		host: h, conn: e, below: below, remote: event.Remote, device: device, leave: leave,
 		offers: h.Swarms.Begin(e.Session, device), reads: h.Audit.Begin(device),
@@ -116,7 +125,6 @@ func (s *Session) Run(ctx context.Context) error {
 	err := s.serve(ctx)
 	s.offers.End()
 	s.reads.End()
-	s.host.Registry.Disconnect(s.device)
 	if reason := s.reason(err); reason != nil {
 		err = reason
 		if errors.Is(reason, shoal.BadRequest) {
@@ -151,7 +159,7 @@ func (s *Session) reason(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, errBye), errors.Is(err, errDeaf):
 		return nil
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.below.stopping.Load():
+	case errors.Is(err, errStopping), errors.Is(err, os.ErrDeadlineExceeded) && s.below.stopping.Load():
 		return shoal.Errorf(shoal.Busy, "the server is stopping; try again later, or another one")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return shoal.Errorf(shoal.Unreachable, "nothing was heard from this device for %v (rule H9); send PING to stay", idleTimeout)

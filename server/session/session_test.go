@@ -321,7 +321,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(wire.AppendRequest(nil, wire.KindLookup, 3, &wire.Lookup{Group: shoal.Public, Name: "a"}))
 	f.Add(wire.AppendRequest(nil, wire.KindAnnounce, 3, &wire.Announce{Offers: []wire.Offer{offerOf(1, 1)}}))
 	f.Add(wire.AppendEvent(nil, wire.KindBye, &wire.Bye{}))
-	h := newHost(overPlaintext)
+	h := newState(f).serve(newHost(overPlaintext))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := connect(t, h)
 		c.write(b)
@@ -352,8 +352,7 @@ func BenchmarkLookup(b *testing.B) {
 		must(b, c.announce(c.candidates(time.Hour), offerOf(1, 4)))
 	}
 	c := connect(b, h)
-	_, err := c.publish(1, "a", objectOf(1))
-	must(b, err)
+	fill(h.Registry, []shoal.Name{"a"}, func(int) shoal.Object { return objectOf(1) })
 	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
 	ask := wire.AppendRequest(nil, wire.KindLookup, 9, &wire.Lookup{Group: shoal.Public, Name: "a"})
 	f := wire.Frame{Header: wire.Header{Kind: wire.KindLookup, ID: 9}, Body: ask[wire.HeaderSize:]}
@@ -371,10 +370,11 @@ func BenchmarkLookup(b *testing.B) {
 func BenchmarkList(b *testing.B) {
 	h := newHost(overPlaintext)
 	c := connect(b, h)
+	var names []shoal.Name
 	for i := range 10_000 {
-		_, err := c.publish(uint64(i), shoal.Name(fmt.Sprintf("a file of a group %05d.dat", i)), objectOf(byte(i)))
-		must(b, err)
+		names = append(names, shoal.Name(fmt.Sprintf("a file of a group %05d.dat", i)))
 	}
+	fill(h.Registry, names, func(i int) shoal.Object { return objectOf(byte(i)) })
 	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
 	ask := wire.AppendRequest(nil, wire.KindList, 9, &wire.List{Group: shoal.Public, Limit: 1000})
 	f := wire.Frame{Header: wire.Header{Kind: wire.KindList, ID: 9}, Body: ask[wire.HeaderSize:]}

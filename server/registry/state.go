@@ -1,0 +1,214 @@
+package registry
+
+import (
+	"slices"
+	"time"
+
+	"shoal"
+	"shoal/server/meta"
+)
+
+// state is everything at one revision, with the indexes that queries need. What is put may refer to what comes later, and
+// what is removed to what is gone already.
+type state struct {
+	revision uint64
+	realm    meta.Realm
+	users    map[meta.Username]*meta.User
+	order    names[meta.Username]
+	devices  map[shoal.DeviceID]*meta.Device
+	groups   map[shoal.Group]*group
+	known    names[shoal.Group] // the groups that have a record
+	places   map[meta.Username][]shoal.Group
+}
+
+// group is a group: who is in it, and its names.
+type group struct {
+	record  *meta.Group // nil for the open one, and for what has come before it
+	members people
+	asking  people
+	entries map[shoal.Name]entry
+	order   names[shoal.Name]
+	byFile  map[shoal.FileID]*names[shoal.Name]
+}
+
+// people are users since a time, in the order of their names.
+type people struct {
+	since map[meta.Username]time.Time
+	order names[meta.Username]
+}
+
+// entry is what a name stands for.
+type entry struct {
+	content   shoal.Object
+	facts     *shoal.Facts // shared, and never changed
+	publisher meta.Username
+	shared    bool // the publisher's copies are offered
+}
+
+func newState() *state {
+	s := &state{
+		users: make(map[meta.Username]*meta.User), devices: make(map[shoal.DeviceID]*meta.Device),
+		groups: make(map[shoal.Group]*group), places: make(map[meta.Username][]shoal.Group),
+	}
+	s.group(shoal.Public)
+	return s
+}
+
+// group returns a group, new if need be.
+func (s *state) group(name shoal.Group) *group {
+	g := s.groups[name]
+	if g == nil {
+		g = &group{entries: make(map[shoal.Name]entry), byFile: make(map[shoal.FileID]*names[shoal.Name])}
+		s.groups[name] = g
+	}
+	return g
+}
+
+// put takes a record that is no object.
+func (s *state) put(record meta.Record) {
+	switch r := record.(type) {
+	case *meta.Realm:
+		s.realm = *r
+	case *meta.User:
+		if s.users[r.Name] == nil {
+			s.order.insert(r.Name)
+		}
+		s.users[r.Name] = r
+	case *meta.Device:
+		s.devices[r.ID] = r
+	case *meta.Group:
+		g := s.group(r.Name)
+		if g.record == nil {
+			s.known.insert(r.Name)
+		}
+		g.record = r
+	case *meta.Member:
+		if s.group(r.Group).members.put(r.User, r.Since) {
+			s.places[r.User] = append(s.places[r.User], r.Group)
+		}
+	case *meta.JoinRequest:
+		s.group(r.Group).asking.put(r.User, r.Since)
+	}
+}
+
+func (s *state) putObject(o *meta.Object, facts *shoal.Facts) {
+	g := s.group(o.Group)
+	before, there := g.entries[o.Name]
+	if there && before.content == o.Content {
+		facts = before.facts
+	} else if there {
+		g.removeName(o.Name, before.content)
+	}
+	publisher := o.Publisher
+	if u := s.users[publisher]; u != nil {
+		publisher = u.Name // one string for all of the user's
+	}
+	g.entries[o.Name] = entry{o.Content, facts, publisher, o.Shared}
+	if !there || before.content != o.Content {
+		g.addName(o.Name, o.Content)
+	}
+}
+
+// remove takes a record away, of which only the key counts.
+func (s *state) remove(record meta.Record) {
+	switch r := record.(type) {
+	case *meta.Realm:
+		s.realm = meta.Realm{}
+	case *meta.User:
+		if s.users[r.Name] != nil {
+			s.order.remove(r.Name)
+		}
+		delete(s.users, r.Name)
+	case *meta.Device:
+		delete(s.devices, r.ID)
+	case *meta.Group:
+		s.removeGroup(r.Name)
+	case *meta.Member:
+		if g := s.groups[r.Group]; g != nil && g.members.remove(r.User) {
+			s.unplace(r.User, r.Group)
+		}
+	case *meta.JoinRequest:
+		if g := s.groups[r.Group]; g != nil {
+			g.asking.remove(r.User)
+		}
+	case *meta.Object:
+		g := s.groups[r.Group]
+		if g == nil {
+			return
+		}
+		if e, there := g.entries[r.Name]; there {
+			delete(g.entries, r.Name)
+			g.removeName(r.Name, e.content)
+		}
+	}
+}
+
+// removeGroup takes a group away with all that is in it.
+func (s *state) removeGroup(name shoal.Group) {
+	g := s.groups[name]
+	if g == nil || g.record == nil {
+		return
+	}
+	s.known.remove(name)
+	for u := range g.members.since {
+		s.unplace(u, name)
+	}
+	delete(s.groups, name)
+}
+
+func (s *state) unplace(u meta.Username, g shoal.Group) {
+	in := s.places[u]
+	if i := slices.Index(in, g); i >= 0 {
+		in = slices.Delete(in, i, i+1)
+	}
+	if s.places[u] = in; len(in) == 0 {
+		delete(s.places, u)
+	}
+}
+
+// put reports whether the user was not there.
+func (p *people) put(u meta.Username, since time.Time) bool {
+	_, there := p.since[u]
+	if !there {
+		if p.since == nil {
+			p.since = make(map[meta.Username]time.Time)
+		}
+		p.order.insert(u)
+	}
+	p.since[u] = since
+	return !there
+}
+
+// remove reports whether the user was there.
+func (p *people) remove(u meta.Username) bool {
+	_, there := p.since[u]
+	if there {
+		p.order.remove(u)
+		delete(p.since, u)
+	}
+	return there
+}
+
+func (p *people) has(u meta.Username) bool {
+	_, there := p.since[u]
+	return there
+}
+
+func (g *group) addName(n shoal.Name, o shoal.Object) {
+	g.order.insert(n)
+	of := g.byFile[o.ID]
+	if of == nil {
+		of = new(names[shoal.Name])
+		g.byFile[o.ID] = of
+	}
+	of.insert(n)
+}
+
+func (g *group) removeName(n shoal.Name, o shoal.Object) {
+	g.order.remove(n)
+	of := g.byFile[o.ID]
+	of.remove(n)
+	if of.empty() {
+		delete(g.byFile, o.ID)
+	}
+}

@@ -1,0 +1,208 @@
+package registry
+
+import (
+	"errors"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"shoal"
+	"shoal/server/meta"
+	"shoal/wire"
+)
+
+// lab is a group of ann, who owns it, and bob, with a device each (1 and 2), where carol (3) asks to be let in.
+func lab() []meta.Record {
+	since := time.UnixMilli(1)
+	all := []meta.Record{&meta.Realm{Settled: true}}
+	for i, u := range []meta.Username{"ann", "bob", "carol"} {
+		all = append(all, &meta.User{Name: u, Admin: i == 0, Password: "hash of " + string(u), Devices: []shoal.DeviceID{deviceOf(i + 1)}})
+	}
+	for i, u := range []meta.Username{"ann", "bob", "carol"} {
+		all = append(all, &meta.Device{ID: deviceOf(i + 1), User: u, Enrolled: since, Label: "of " + string(u)})
+	}
+	return append(all,
+		&meta.Group{Name: "lab", Owner: "ann", Epoch: 5, First: 1},
+		&meta.Member{Group: "lab", User: "ann", Since: since},
+		&meta.Member{Group: "lab", User: "bob", Since: since},
+		&meta.JoinRequest{Group: "lab", User: "carol", Since: since},
+		&meta.Object{Group: "lab", Name: "x", Content: objectOf(1), Publisher: "bob", Shared: true},
+		&meta.Object{Group: "lab", Name: "y", Content: objectOf(1), Publisher: "bob", Shared: true},
+		&meta.Share{Group: "lab", Name: "x", User: "ann"},
+	)
+}
+
+func listed(records []meta.Record, failure error) iter.Seq2[meta.Record, error] {
+	return func(yield func(meta.Record, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+		if failure != nil {
+			yield(nil, failure)
+		}
+	}
+}
+
+// fed is a registry of the lab, and what it told.
+func fed(t *testing.T) (r *Registry, told *[]Change) {
+	t.Helper()
+	r, told = New(), new([]Change)
+	r.Changed = func(c []Change) { *told = append(*told, c...) }
+	if err := r.Replace(listed(lab(), nil), 10); err != nil {
+		t.Fatal(err)
+	}
+	if len(*told) > 0 {
+		t.Errorf("at first it told %v", *told)
+	}
+	return r, told
+}
+
+// Who is in a group sees what is in it; to others it is the same as one that is not there.
+func TestWhoMayLook(t *testing.T) {
+	r, _ := fed(t)
+	for d, code := range map[int]shoal.Code{1: 0, 2: 0, 3: shoal.NotFound, 4: shoal.Denied} {
+		_, _, _, listErr := r.List(deviceOf(d), "lab", "", 10)
+		_, _, lookErr := r.Lookup(deviceOf(d), &wire.Lookup{Group: "lab", Name: "x"})
+		for _, err := range []error{listErr, lookErr, r.Enter(deviceOf(d), "lab")} {
+			if (code == 0) != (err == nil) || code != 0 && !errors.Is(err, code) {
+				t.Errorf("device %d: %v, want %v", d, err, code)
+			}
+		}
+		if err := r.Enter(deviceOf(d), shoal.Public); err != nil {
+			t.Errorf("device %d, in the open group: %v", d, err)
+		}
+		if code == 0 {
+			continue
+		}
+		other := r.Enter(deviceOf(d), "bal")
+		if strings.ReplaceAll(listErr.Error(), "lab", "bal") != other.Error() {
+			t.Errorf("device %d can tell %q from %q", d, listErr, other)
+		}
+	}
+}
+
+func TestPeople(t *testing.T) {
+	r, _ := fed(t)
+	if who, at := r.Who(deviceOf(1)); who != (Who{"ann", true, "of ann", time.UnixMilli(1)}) || at != 10 {
+		t.Errorf("ann's device is %+v", who)
+	}
+	if who, _ := r.Who(deviceOf(4)); who != (Who{}) || r.Password("dora") != "" || r.Password("bob") != "hash of bob" {
+		t.Errorf("a stranger is %+v", who)
+	}
+	for d, role := range map[int]Role{1: Owner, 2: Member, 3: Asking, 4: NoRole} {
+		if _, s := r.Standing(deviceOf(d), "lab"); s.Role != role || s.Group.Epoch != 5 || s.Members != 2 {
+			t.Errorf("device %d stands as %+v", d, s)
+		}
+	}
+	if _, s := r.Standing(deviceOf(1), shoal.Public); s.Group.Name != "" || s.Role != NoRole {
+		t.Errorf("in the open group, which is nobody's: %+v", s)
+	}
+	_, users, more := r.Users("ann", 1)
+	if len(users) != 1 || users[0].Name != "bob" || !more {
+		t.Errorf("after ann come %v, more: %v", users, more)
+	}
+	if _, asking, _ := r.People("lab", true, "", 10); len(asking) != 1 || asking[0].User != "carol" {
+		t.Errorf("%v ask", asking)
+	}
+	if _, in, more := r.People("lab", false, "", 1); len(in) != 1 || in[0].User != "ann" || !more {
+		t.Errorf("%v are in it", in)
+	}
+	if in := r.GroupsOf(deviceOf(2)); len(in) != 1 || in[0].Name != "lab" {
+		t.Errorf("bob is in %v", in)
+	}
+	if _, devices, there := r.Devices("carol"); !there || len(devices) != 1 || devices[0].ID != deviceOf(3) {
+		t.Errorf("carol's devices are %v", devices)
+	}
+}
+
+// What a change ends is told to those whom it concerns, once.
+func TestChanges(t *testing.T) {
+	raised := func(owner meta.Username) meta.Event {
+		return meta.Event{Record: &meta.Group{Name: "lab", Owner: owner, Epoch: 6, First: 1}}
+	}
+	gone := func(r meta.Record) meta.Event { return meta.Event{Record: r, Deleted: true} }
+	ann, bob := deviceOf(1), deviceOf(2)
+	for name, c := range map[string]struct {
+		events []meta.Event
+		told   []Change
+	}{
+		"a member leaves":   {[]meta.Event{gone(&meta.Member{Group: "lab", User: "bob"}), raised("ann")}, []Change{{Reason: MemberGone, Group: "lab", Epoch: 6, Devices: []shoal.DeviceID{ann, bob}}}},
+		"one is let in":     {[]meta.Event{{Record: &meta.Member{Group: "lab", User: "carol"}}}, nil},
+		"one asks no more":  {[]meta.Event{gone(&meta.JoinRequest{Group: "lab", User: "carol"})}, nil},
+		"a device is gone":  {[]meta.Event{{Record: &meta.User{Name: "bob"}}, gone(&meta.Device{ID: bob}), raised("ann")}, []Change{{Reason: DeviceGone, Group: "lab", Epoch: 6, Devices: []shoal.DeviceID{ann, bob}}}},
+		"another owner":     {[]meta.Event{raised("bob")}, []Change{{Reason: OwnerChanged, Group: "lab", Epoch: 6, Devices: []shoal.DeviceID{ann, bob}}}},
+		"the group is gone": {[]meta.Event{gone(&meta.Group{Name: "lab"}), gone(&meta.Member{Group: "lab", User: "bob"}), gone(&meta.Object{Group: "lab", Name: "x"})}, []Change{{Reason: GroupGone, Group: "lab", Epoch: 6, Devices: []shoal.DeviceID{ann, bob}}}},
+		"a user is gone": {
+			[]meta.Event{gone(&meta.Member{Group: "lab", User: "bob"}), raised("ann"), gone(&meta.Device{ID: bob}), gone(&meta.User{Name: "bob"})},
+			[]Change{{Reason: MemberGone, Group: "lab", Epoch: 6, Devices: []shoal.DeviceID{ann, bob}}},
+		},
+		"one of two names is gone":    {[]meta.Event{gone(&meta.Object{Group: "lab", Name: "x"})}, nil},
+		"both names are gone":         {[]meta.Event{gone(&meta.Object{Group: "lab", Name: "x"}), gone(&meta.Object{Group: "lab", Name: "y"})}, []Change{{Reason: FileGone, Group: "lab", File: objectOf(1), Devices: []shoal.DeviceID{ann, bob}}}},
+		"the publisher stops":         {[]meta.Event{{Record: &meta.Object{Group: "lab", Name: "x", Content: objectOf(1), Publisher: "bob"}}}, []Change{{Reason: SharingEnded, Group: "lab", File: objectOf(1), Devices: []shoal.DeviceID{bob}}}},
+		"another one stops":           {[]meta.Event{gone(&meta.Share{Group: "lab", Name: "x", User: "ann"})}, []Change{{Reason: SharingEnded, Group: "lab", File: objectOf(1), Devices: []shoal.DeviceID{ann}}}},
+		"what nobody knows is gone":   {[]meta.Event{gone(&meta.Group{Name: "bal"}), gone(&meta.Member{Group: "bal", User: "ann"}), gone(&meta.Object{Group: "bal", Name: "x"}), gone(&meta.Device{ID: deviceOf(9)}), gone(&meta.Share{Group: "bal", Name: "x", User: "ann"})}, nil},
+		"a name is there once more":   {[]meta.Event{{Record: &meta.Object{Group: "lab", Name: "z", Content: objectOf(2)}}}, nil},
+		"something in the open group": {[]meta.Event{{Record: &meta.Object{Group: shoal.Public, Name: "z", Content: objectOf(2)}}, gone(&meta.Object{Group: shoal.Public, Name: "z"})}, []Change{{Reason: FileGone, Group: shoal.Public, File: objectOf(2)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, told := fed(t)
+			r.Apply(c.events, 11)
+			for i := range *told {
+				(*told)[i].Devices = union((*told)[i].Devices, nil)
+			}
+			if !reflect.DeepEqual(*told, c.told) {
+				t.Errorf("told %+v, want %+v", *told, c.told)
+			}
+			if r.Revision() != 11 {
+				t.Errorf("at revision %d", r.Revision())
+			}
+		})
+	}
+}
+
+// A whole state in place of another: what is known of files stays, what ended is told, and a list that breaks off changes
+// nothing.
+func TestReplace(t *testing.T) {
+	r, told := fed(t)
+	r.SetFacts("lab", "x", objectOf(1), picture)
+	failure := errors.New("broken off")
+	if err := r.Replace(listed(lab()[:5], failure), 11); !errors.Is(err, failure) || r.Revision() != 10 || r.Enter(deviceOf(2), "lab") != nil {
+		t.Errorf("after %v at revision %d", err, r.Revision())
+	}
+	if err := r.Replace(listed(lab(), nil), 12); err != nil || len(*told) > 0 {
+		t.Errorf("the same again: %v, %v", err, *told)
+	}
+	if _, found, err := r.Lookup(deviceOf(2), &wire.Lookup{Group: "lab", Name: "x"}); err != nil || *found.Facts != picture {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	without := slices.DeleteFunc(lab(), func(r meta.Record) bool {
+		m, isMember := r.(*meta.Member)
+		_, isObject := r.(*meta.Object)
+		return isObject || isMember && m.User == "bob"
+	})
+	for _, record := range without {
+		if g, ok := record.(*meta.Group); ok {
+			g.Epoch = 9
+		}
+	}
+	if err := r.Replace(listed(without, nil), 13); err != nil {
+		t.Fatal(err)
+	}
+	both := []shoal.DeviceID{deviceOf(1), deviceOf(2)}
+	want := []Change{{Reason: MemberGone, Group: "lab", Epoch: 9, Devices: both}, {Reason: FileGone, Group: "lab", File: objectOf(1), Devices: both}}
+	for i := range *told {
+		(*told)[i].Devices = union((*told)[i].Devices, nil)
+	}
+	if !reflect.DeepEqual(*told, want) {
+		t.Errorf("told %+v, want %+v", *told, want)
+	}
+	*told = nil
+	if err := r.Replace(listed(nil, nil), 14); err != nil || len(*told) != 1 || (*told)[0].Reason != GroupGone || (*told)[0].Epoch != 10 {
+		t.Errorf("of nothing: %v, %+v", err, *told)
+	}
+}

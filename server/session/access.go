@@ -1,0 +1,96 @@
+package session
+
+import (
+	"context"
+
+	"shoal"
+	"shoal/wire"
+)
+
+// caller says who may ask for something.
+type caller int
+
+const (
+	nobody    caller = iota // it is no request to a server, or comes at another time
+	anyDevice               // every device that has proven its key, logged in or not
+	user                    // a device that acts for a user
+	member                  // one whose user is in the group; in an open group every device (registry.IsOpen)
+	owner                   // one whose user owns the group
+	reader                  // whom the server's keeper allowed to read the log
+)
+
+// rule is how one kind is answered, and to whom.
+type rule struct {
+	who caller
+	// inside says that who may is decided within the transaction that does it, out of the state at that time, and not
+	// before: one who asks again, and meanwhile may not, still gets the answer from the first time.
+	inside bool
+	slow   bool // it waits for others than the client: what has been answered before is sent first
+	answer func(*Session, context.Context, wire.Message) (wire.Message, error)
+}
+
+// access is who may ask for what: all of it. A kind without a row is refused as one that servers do not answer.
+var access = map[wire.Kind]rule{
+	wire.KindHello:     {who: nobody},
+	wire.KindAuth:      {who: nobody},
+	wire.KindBye:       {who: anyDevice, answer: answered((*Session).bye)},
+	wire.KindPing:      {who: anyDevice, answer: answered((*Session).ping)},
+	wire.KindCancel:    {who: anyDevice, answer: answered((*Session).cancel)},
+	wire.KindPublish:   {who: member, inside: true, slow: true, answer: answered((*Session).publish)},
+	wire.KindUnpublish: {who: member, inside: true, slow: true, answer: answered((*Session).unpublish)},
+	wire.KindList:      {who: member, answer: answered((*Session).list)},
+	wire.KindLookup:    {who: member, answer: answered((*Session).lookup)},
+	wire.KindAnnounce:  {who: member, answer: answered((*Session).announce)},
+	wire.KindLog:       {who: reader, slow: true, answer: answered((*Session).readLog)},
+
+	// Between peers.
+	wire.KindJoin:     {who: nobody},
+	wire.KindLeave:    {who: nobody},
+	wire.KindManifest: {who: nobody},
+	wire.KindHashes:   {who: nobody},
+	wire.KindRequest:  {who: nobody},
+	wire.KindHave:     {who: nobody},
+	wire.KindWithdraw: {who: nobody},
+	wire.KindRenew:    {who: nobody},
+
+	// From servers.
+	wire.KindEpoch:   {who: nobody},
+	wire.KindGone:    {who: nobody},
+	wire.KindRevoked: {who: nobody},
+
+	// Not yet.
+	wire.KindRegister:  {who: nobody},
+	wire.KindLogin:     {who: nobody},
+	wire.KindLogout:    {who: nobody},
+	wire.KindWhoami:    {who: nobody},
+	wire.KindUsers:     {who: nobody},
+	wire.KindDevices:   {who: nobody},
+	wire.KindAccount:   {who: nobody},
+	wire.KindGroup:     {who: nobody},
+	wire.KindGroups:    {who: nobody},
+	wire.KindMembers:   {who: nobody},
+	wire.KindInvite:    {who: nobody},
+	wire.KindStopShare: {who: nobody},
+	wire.KindTicket:    {who: nobody},
+}
+
+// answered makes an answer to any message of one to a message of type M, as which the frame's kind has been decoded.
+func answered[M, R wire.Message](answer func(*Session, context.Context, M) (R, error)) func(*Session, context.Context, wire.Message) (wire.Message, error) {
+	return func(s *Session, ctx context.Context, m wire.Message) (wire.Message, error) {
+		reply, err := answer(s, ctx, m.(M))
+		return reply, err
+	}
+}
+
+// refused is the end of the connection for a frame that is no request to a server.
+func refused(h wire.Header) error {
+	switch h.Kind {
+	case wire.KindHello, wire.KindAuth:
+		return shoal.Errorf(shoal.BadRequest, "a second %v (rule H1)", h.Kind)
+	case wire.KindEpoch, wire.KindGone, wire.KindRevoked:
+		return shoal.Errorf(shoal.BadRequest, "%v, which only a server sends (rule F6)", h)
+	case wire.KindHave, wire.KindWithdraw:
+		return shoal.Errorf(shoal.BadRequest, "%v, which only a responder sends (rule F6)", h)
+	}
+	return shoal.Errorf(shoal.BadRequest, "%v, which peers answer and servers do not (rule F2)", h)
+}
