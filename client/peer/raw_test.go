@@ -66,23 +66,29 @@ func (r *rig) listen() string {
 // pipe connects to the server through buffers of so many bytes; 0 is no limit.
 func (r *rig) pipe(size int) *raw {
 	r.t.Helper()
+	return r.pipeAs(identity.NewKey(), size)
+}
+
+// pipeAs is pipe for a device.
+func (r *rig) pipeAs(key *identity.Key, size int) *raw {
+	r.t.Helper()
 	ours, theirs := wiretest.PipeSize(size)
 	r.run.Go(func() { r.serve(r.ctx, theirs) })
-	return r.greet(ours)
+	return r.greet(key, ours)
 }
 
 func (r *rig) dial(address string) *raw {
 	r.t.Helper()
 	nc, err := net.Dial("tcp", address)
 	must(r.t, err)
-	return r.greet(nc)
+	return r.greet(identity.NewKey(), nc)
 }
 
-func (r *rig) greet(nc net.Conn) *raw {
+func (r *rig) greet(key *identity.Key, nc net.Conn) *raw {
 	r.t.Helper()
 	r.t.Cleanup(func() { _ = nc.Close() })
 	e, err := identity.Initiator{
-		Key: identity.NewKey(), Wanted: wire.ServicePeer, Transport: r.Transport,
+		Key: key, Wanted: wire.ServicePeer, Transport: r.Transport,
 		Accept: func(*wire.HelloReply) error { return nil },
 	}.Open(r.ctx, nc)
 	must(r.t, err)

@@ -11,12 +11,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"shoal"
+	"shoal/client/tickets/ticketstest"
 	"shoal/identity"
 )
 
 // counter hands out tickets over the counter, as a test wants it to.
 type counter struct {
-	*office
+	*ticketstest.Office
 	realm  *Realm
 	device shoal.DeviceID
 
@@ -26,7 +27,7 @@ type counter struct {
 }
 
 func (c *counter) fetch(ctx context.Context, group shoal.Group) ([]byte, error) {
-	for !c.up.Load() { // the session waits for a connection
+	for !c.Up.Load() { // the session waits for a connection
 		if !sleep(ctx, 10*time.Millisecond) {
 			return nil, context.Cause(ctx)
 		}
@@ -37,7 +38,7 @@ func (c *counter) fetch(ctx context.Context, group shoal.Group) ([]byte, error) 
 	if c.answer != nil {
 		return c.answer()
 	}
-	return c.ticket(c.device, func(t *identity.Ticket) { t.Group = group }), nil
+	return c.Ticket(c.device, func(t *identity.Ticket) { t.Group = group }), nil
 }
 
 func (c *counter) answerBy(answer func() ([]byte, error)) {
@@ -56,8 +57,8 @@ func (c *counter) times() int {
 func within(t *testing.T, do func(t *testing.T, c *counter, k *Keeper)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t)
-		c := &counter{office: o, realm: o.realm(), device: identity.NewKey().Device()}
+		o := ticketstest.New(t)
+		c := &counter{Office: o, realm: realmOf(o), device: identity.NewKey().Device()}
 		k := NewKeeper(c.realm, c.device, c.fetch, zerolog.Nop())
 		do(t, c, k)
 		k.Wait()
@@ -66,18 +67,18 @@ func within(t *testing.T, do func(t *testing.T, c *counter, k *Keeper)) {
 
 // good waits for a lease to have a ticket, and fails the test unless it is a good one.
 func (c *counter) good(l *Lease) {
-	c.t.Helper()
+	c.TB.Helper()
 	<-l.news
 	c.stillGood(l)
 }
 
 func (c *counter) stillGood(l *Lease) {
-	c.t.Helper()
+	c.TB.Helper()
 	raw, err := l.Current()
 	if err == nil {
 		_, err = c.realm.Admit(c.device, lab, raw)
 	}
-	must(c.t, err)
+	must(c.TB, err)
 }
 
 // A ticket is good at any time while it is in use, and the server is not asked for it more often than need be.
@@ -121,12 +122,12 @@ func TestKeeperOffline(t *testing.T) {
 		l := k.Use(lab)
 		defer l.Close()
 		c.good(l)
-		c.away(50*time.Minute + 30*time.Second)
+		c.Away(50*time.Minute + 30*time.Second)
 		for range 100 {
 			time.Sleep(time.Minute)
 			c.stillGood(l)
 		}
-		c.up.Store(false)
+		c.Up.Store(false)
 		raw, _ := l.Current()
 		ticket, _, err := c.realm.verify(c.device, lab, raw)
 		must(t, err)
@@ -151,7 +152,7 @@ func TestKeeperMissesNoRenewal(t *testing.T) {
 		c.good(l)
 		for range 12 {
 			time.Sleep(10 * time.Minute)
-			c.away(2 * time.Minute)
+			c.Away(2 * time.Minute)
 			for range 24 {
 				time.Sleep(5 * time.Second)
 				raw, err := l.Current()
@@ -172,16 +173,16 @@ func TestKeeperRefused(t *testing.T) {
 	}{
 		"not a member": {func(*counter) ([]byte, error) { return nil, shoal.Errorf(shoal.NotFound, "no such group") }, shoal.NotFound},
 		"denied":       {func(*counter) ([]byte, error) { return nil, shoal.Denied }, shoal.Denied},
-		"another's":    {func(c *counter) ([]byte, error) { return c.ticket(identity.NewKey().Device(), nil), nil }, shoal.Denied},
+		"another's":    {func(c *counter) ([]byte, error) { return c.Ticket(identity.NewKey().Device(), nil), nil }, shoal.Denied},
 		"another group's": {func(c *counter) ([]byte, error) {
-			return c.ticket(c.device, func(t *identity.Ticket) { t.Group = "other" }), nil
+			return c.Ticket(c.device, func(t *identity.Ticket) { t.Group = "other" }), nil
 		}, shoal.Denied},
-		"forged": {func(c *counter) ([]byte, error) { return newOffice(c.t).ticket(c.device, nil), nil }, shoal.Untrusted},
+		"forged": {func(c *counter) ([]byte, error) { return ticketstest.New(c.TB).Ticket(c.device, nil), nil }, shoal.Untrusted},
 		"busy":   {func(*counter) ([]byte, error) { return nil, shoal.Busy }, 0},
 		"behind": {func(c *counter) ([]byte, error) {
-			return c.ticket(c.device, func(t *identity.Ticket) { t.Epoch = 2 }), nil
+			return c.Ticket(c.device, ticketstest.AtEpoch(2)), nil
 		}, 0},
-		"expired":       {func(c *counter) ([]byte, error) { return c.ticket(c.device, ago(time.Hour)), nil }, 0},
+		"expired":       {func(c *counter) ([]byte, error) { return c.Ticket(c.device, ticketstest.Ago(time.Hour)), nil }, 0},
 		"no connection": {func(*counter) ([]byte, error) { return nil, context.DeadlineExceeded }, 0},
 	} {
 		for _, first := range []bool{true, false} {
@@ -236,7 +237,7 @@ func TestKeeperRefreshes(t *testing.T) {
 		raw, _ := l.Current()
 		old, err := c.realm.Admit(c.device, lab, raw)
 		must(t, err)
-		c.answerBy(func() ([]byte, error) { return c.ticket(c.device, func(t *identity.Ticket) { t.Epoch = 4 }), nil })
+		c.answerBy(func() ([]byte, error) { return c.Ticket(c.device, ticketstest.AtEpoch(4)), nil })
 		c.realm.Raise(lab, 4)
 		began := time.Now()
 		k.Refresh("")
