@@ -102,7 +102,8 @@ func (t *Tracker) announce(ctx context.Context, l *link.Link, candidates []byte)
 			return nil
 		}
 		if err := l.Call(ctx, wire.KindAnnounce, &m, &wire.Empty{}); err != nil {
-			if shoal.CodeOf(err) != shoal.Limit {
+			var lost *link.LostError
+			if errors.As(err, &lost) || ctx.Err() != nil {
 				return err
 			}
 			t.config.Log.Warn().Err(err).Msg("the server does not announce all that is served here")

@@ -37,6 +37,7 @@ type Config struct {
 	// Addresses gives where this process accepts connections, given its address as the server sees it; nil when it
 	// serves nothing.
 	Addresses func(observed netip.Addr) []identity.Candidate
+	Events    Events
 	Log       zerolog.Logger
 }
 
@@ -177,9 +178,7 @@ func (t *Tracker) serve(ctx context.Context, l *link.Link) error {
 			l.Close(err)
 		}
 	})
-	err := l.Run(ctx, func(f wire.Frame) error {
-		return shoal.Errorf(shoal.BadRequest, "%v from a server (rule F6)", f.Header)
-	})
+	err := l.Run(ctx, t.event)
 	t.setLink(nil)
 	cancel()
 	told.Wait()
@@ -222,6 +221,14 @@ func (t *Tracker) Reachable() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.link != nil && time.Since(t.since) > 2*retryMost
+}
+
+// Reconnect ends the connection, so that the next one tells the server everything again: what this device may do has
+// changed.
+func (t *Tracker) Reconnect() {
+	if l := t.current(); l != nil {
+		l.Close(shoal.Errorf(shoal.Unreachable, "connecting again"))
+	}
 }
 
 // call asks the server, over as many connections as it takes until the context's deadline.

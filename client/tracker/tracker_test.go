@@ -44,6 +44,8 @@ type server struct {
 	ctx      context.Context
 	run      sync.WaitGroup
 	listener *wiretest.Listener
+	security identity.Transport
+	events   Events // of the Tracker that track makes
 
 	mu sync.Mutex // guards the rest
 	// answer is called for each request; hangUp ends the connection, after the reply if there is one.
@@ -70,7 +72,7 @@ func (s *server) answerer() func(f wire.Frame) (reply []byte, done, hangUp bool)
 var plaintext = identity.Transport{Security: wire.Plaintext}
 
 func newServer(t *testing.T) *server {
-	s := &server{t: t, key: identity.NewKey(), listener: wiretest.Listen(), names: map[shoal.Name]wire.Publish{}}
+	s := &server{t: t, key: identity.NewKey(), listener: wiretest.Listen(), security: plaintext, names: map[shoal.Name]wire.Publish{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.ctx = ctx
 	s.run.Go(func() {
@@ -128,7 +130,7 @@ func (s *server) serve(nc net.Conn) {
 	s.mu.Lock()
 	s.conns = append(s.conns, nc)
 	s.mu.Unlock()
-	c, err := identity.Responder{Key: s.key, Serves: wire.ServiceServer, Transport: plaintext}.Accept(s.ctx, nc)
+	c, err := identity.Responder{Key: s.key, Serves: wire.ServiceServer, Transport: s.security}.Accept(s.ctx, nc)
 	if err != nil {
 		return
 	}
@@ -194,7 +196,7 @@ func (s *server) track(accept func(*wire.HelloReply) error) (tr *Tracker, stop f
 		accept = func(*wire.HelloReply) error { return nil }
 	}
 	tr = New(Config{
-		Server: "server:1", Key: identity.NewKey(), Transport: plaintext, Dial: s.dial, Accept: accept, Log: zerolog.Nop(),
+		Server: "server:1", Key: identity.NewKey(), Transport: s.security, Dial: s.dial, Accept: accept, Log: zerolog.Nop(), Events: s.events,
 		Addresses: func(netip.Addr) []identity.Candidate {
 			return []identity.Candidate{{Security: wire.Plaintext, Addr: netip.MustParseAddrPort("127.0.0.1:9")}}
 		},
