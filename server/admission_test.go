@@ -232,7 +232,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 		defer st.close()
 		check := func() string {
 			c := st.certify()
-			must(t, identity.VerifyServer(c, st.realm.Public(), st.server.Public(), time.Now()))
+			must(t, identity.VerifyServer(c, st.public, st.server.Public(), time.Now()))
 			return string(c)
 		}
 		first := check()

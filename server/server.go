@@ -18,6 +18,7 @@ import (
 	"shoal"
 	"shoal/accept"
 	"shoal/identity"
+	"shoal/server/passwords"
 	"shoal/server/registry"
 	"shoal/server/session"
 	"shoal/server/swarms"
@@ -35,9 +36,10 @@ type Config struct {
 	Etcd           Etcd               // where that is instead
 	Transport      identity.Transport // its Buffer is not used: a server carries no pieces
 	MaxConnections int                // sessions at once; 0 for 10,000
-	Soap           string             // the URL of the enrichment service; "" for none
-	LogSocket      string             // the log service's unix socket, for those who may read the log through the server; "" for none
-	LogReaders     []shoal.DeviceID   // who they are
+	Registration   session.Registration
+	Soap           string           // the URL of the enrichment service; "" for none
+	LogSocket      string           // the log service's unix socket, for those who may read the log through the server; "" for none
+	LogReaders     []shoal.DeviceID // who they are
 	Logger         zerolog.Logger
 }
 
@@ -48,6 +50,7 @@ type Server struct {
 	listener  net.Listener
 	admission *admission
 	host      *session.Host
+	firstCode passwords.Code // of the first user; "" where there is one
 	beside    background
 	log       zerolog.Logger
 }
@@ -93,6 +96,11 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, listener.Close(), st.close())
 	}
 	s.keeper = k
+	if s.firstCode, err = st.settle(ctx, k, s.host.Registry, st.server.Device(), c.Logger); err != nil {
+		k.close()
+		return nil, errors.Join(err, listener.Close(), st.close())
+	}
+	s.host.Tickets = session.Tickets{Sign: st.signTicket, Confirmed: k.feed.Confirmed}
 	s.host.Mutate, s.host.Barrier = s.keeper.apply, s.keeper.barrier()
 	return s, nil
 }
@@ -120,8 +128,11 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 			Swarms:   swarms.New(),
 			Log:      c.Logger,
 			Admit:    a.admit,
+
+			Passwords: passwords.New(), Registration: c.Registration,
 		},
 	}
+	s.host.Registry.Changed = s.host.Changed
 	s.attach(nil)
 	return s
 }
@@ -139,7 +150,10 @@ func warnOfFewFiles(c Config) {
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Realm is the key that clients pin.
-func (s *Server) Realm() shoal.RealmKey { return s.state.realm.Public() }
+func (s *Server) Realm() shoal.RealmKey { return s.state.public }
+
+// FirstCode is the code that makes the first user, good until the server starts again; "" where there is one.
+func (s *Server) FirstCode() string { return string(s.firstCode) }
 
 // Run serves until ctx ends, and returns when every connection is closed and the state folder released. The error says
 // what went wrong then, or that listening ended by itself; the end of ctx is none.

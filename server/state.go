@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,14 +21,19 @@ const certificateLasts = 30 * 24 * time.Hour
 // serverKey is the file of the server's own key.
 const serverKey = "server.key"
 
-// state is the server's folder: the realm's key and the server's own.
+// state is the server's folder: the realm's key, the server's own, and that which signs tickets.
 type state struct {
-	realm, server *identity.Key
-	lock          *os.File // held as long as it is open
+	realm          *identity.Key  // the root; nil where it is kept elsewhere
+	public         shoal.RealmKey // the root's
+	successions    []byte         // the chain to it from the realm's first root key
+	server, ticket *identity.Key
+	lock           *os.File // held as long as it is open
 
 	mu          sync.Mutex // guards what is below
-	certificate []byte
+	certificate []byte     // of server, with the successions
 	renew       time.Time
+	ticketChain []byte // of ticket, likewise
+	renewTicket time.Time
 }
 
 // openState reads the folder, making what is missing, and keeps other servers out of it. The error has code Busy where
@@ -56,22 +62,41 @@ func (s *state) load(dir string) (err error) {
 	case err != nil:
 		return fmt.Errorf("locking the state folder %s: %w", dir, err)
 	}
-	if s.realm, err = identity.LoadKey(filepath.Join(dir, "realm.key")); err != nil {
+	if s.server, err = identity.LoadKey(filepath.Join(dir, serverKey)); err != nil {
 		return err
 	}
-	s.server, err = identity.LoadKey(filepath.Join(dir, serverKey))
-	return err
+	if s.ticket, err = identity.LoadKey(filepath.Join(dir, ticketKey)); err != nil {
+		return err
+	}
+	return s.loadRealm(dir)
 }
 
 // certify returns the realm's certificate for the server's key, a new one when half the life of the last has passed.
 func (s *state) certify() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); s.certificate == nil || !now.Before(s.renew) {
-		s.certificate = identity.CertifyServer(s.realm, s.server.Public(), now, certificateLasts)
+	if now := time.Now(); s.realm != nil && (s.certificate == nil || !now.Before(s.renew)) {
+		s.certificate = slices.Concat(s.successions, identity.CertifyServer(s.realm, s.server.Public(), now, certificateLasts))
 		s.renew = now.Add(certificateLasts / 2)
 	}
 	return s.certificate
+}
+
+// certifyTickets does as certify does for the key that signs tickets. The error has code Busy where the certificate has
+// expired, and the root key is elsewhere.
+func (s *state) certifyTickets() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.realm != nil && (s.ticketChain == nil || !now.Before(s.renewTicket)) {
+		// Without the successions: a client has followed them when it checked the server's certificate.
+		s.ticketChain = identity.CertifyTicketKey(s.realm, s.ticket.Public(), now, certificateLasts)
+		s.renewTicket = now.Add(certificateLasts / 2)
+	}
+	if expires, err := identity.Expires(s.ticketChain); err != nil || !now.Before(expires) {
+		return nil, shoal.Errorf(shoal.Busy, "the server's certificate for tickets has expired; whoever runs it must import the realm's root key (shoal server realm import)")
+	}
+	return s.ticketChain, nil
 }
 
 func (s *state) close() error { return s.lock.Close() }

@@ -13,6 +13,7 @@ import (
 	"shoal"
 	"shoal/client"
 	"shoal/server"
+	"shoal/server/session"
 )
 
 func newServer() *cobra.Command {
@@ -20,6 +21,7 @@ func newServer() *cobra.Command {
 	var log logging
 	var config server.Config
 	var readers []string
+	var registration string
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run a server: it knows who has what, and never carries pieces",
@@ -38,15 +40,25 @@ func newServer() *cobra.Command {
 			}
 			defer log.close()
 			config.State, config.Logger = c.state, logger
+			if config.Registration, err = parseRegistration(registration); err != nil {
+				return err
+			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
 				return err
 			}
 			if c.json {
-				printJSON(map[string]any{"event": "listening", "address": s.Addr().String(), "realm": s.Realm().String()})
+				event := map[string]any{"event": "listening", "address": s.Addr().String(), "realm": s.Realm().String()}
+				if code := s.FirstCode(); code != "" {
+					event["first_user_code"] = code
+				}
+				printJSON(event)
 			} else {
 				fmt.Printf("address  %s\nrealm    %s\n\nOn each machine that shares files, with an address of this one that it can reach:\n\n"+
 					"    shoal peer --server %s --pin %s\n", s.Addr(), s.Realm(), reachable(s.Addr().String()), s.Realm())
+				if code := s.FirstCode(); code != "" {
+					fmt.Printf("\nThere is no user yet. Whoever has this code can make the first one, until the server starts again:\n\n    %s\n", code)
+				}
 			}
 			return s.Run(cmd.Context())
 		},
@@ -56,9 +68,27 @@ func newServer() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&config.Listen, "listen", ":7400", "the address to listen on, HOST:PORT; port 0 for any free one")
 	f.StringVar(&config.Soap, "soap", os.Getenv("SHOAL_SOAP"), "the enrichment service's URL, which tells what published files are (SHOAL_SOAP)")
+	f.StringVar(&registration, "registration", envOr("SHOAL_REGISTRATION", "invite"), "who may make a user: open (everybody), invite (who has one), closed (SHOAL_REGISTRATION)")
+	f.StringArrayVar(&config.Etcd.Endpoints, "etcd", nil, "keep the state in the etcd at this URL instead of --state; can be repeated for the members of a cluster")
+	f.StringVar(&config.Etcd.CAFile, "etcd-ca", "", "the certificate of the authority that certified that etcd, a PEM file")
+	f.StringVar(&config.Etcd.CertFile, "etcd-cert", "", "the certificate that etcd knows this server by, a PEM file")
+	f.StringVar(&config.Etcd.KeyFile, "etcd-key", "", "the key of --etcd-cert, a PEM file")
 	f.StringVar(&config.LogSocket, "log-socket", "", "the log service's socket: log.sock in its state folder, for those who may read the log")
 	f.StringArrayVar(&readers, "log-reader", nil, "a device that may read the log through the server; can be repeated")
 	return cmd
+}
+
+// parseRegistration reads the flag of that name.
+func parseRegistration(text string) (session.Registration, error) {
+	switch text {
+	case "open":
+		return session.Open, nil
+	case "invite":
+		return session.ByInvite, nil
+	case "closed":
+		return session.Closed, nil
+	}
+	return 0, shoal.Errorf(shoal.BadRequest, "--registration is open, invite or closed, not %q", text)
 }
 
 // parseDevices reads the devices that a flag names.

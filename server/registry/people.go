@@ -128,34 +128,32 @@ func (s *state) standing(user meta.Username, of shoal.Group) Standing {
 	return Standing{*g.record, user, role, len(g.members.since)}
 }
 
-// Groups returns at most limit groups after a given one in the order of their names, with what the user is in them, and
-// whether more remain.
-func (r *Registry) Groups(user meta.Username, after shoal.Group, limit int) (revision uint64, groups []Standing, more bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	s := r.state
-	page, more := s.known.after(make([]shoal.Group, 0, min(limit, len(s.groups))), after, limit)
-	for _, g := range page {
-		groups = append(groups, s.standing(user, g))
-	}
-	return s.revision, groups, more
-}
-
-// GroupsOf returns the groups that the device's user is a member of.
-func (r *Registry) GroupsOf(device shoal.DeviceID) (groups []meta.Group) {
+// Groups returns at most limit groups after a given one in the order of their names, with what the device's user is in
+// them, and whether more remain: those that the user is in, or asks to be in, and to an admin all.
+func (r *Registry) Groups(device shoal.DeviceID, after shoal.Group, limit int) (revision uint64, groups []Standing, more bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	s := r.state
 	d := s.devices[device]
 	if d == nil {
-		return nil
+		return s.revision, nil, false
 	}
-	for _, name := range s.places[d.User] {
-		if g := s.groups[name]; g != nil && g.record != nil {
-			groups = append(groups, *g.record)
+	var page []shoal.Group
+	if u := s.users[d.User]; u != nil && u.Admin {
+		page, more = s.known.after(make([]shoal.Group, 0, min(limit, len(s.groups))), after, limit)
+	} else {
+		page = slices.DeleteFunc(slices.Clone(s.places[d.User]), func(g shoal.Group) bool { return g <= after })
+		slices.Sort(page)
+		if more = len(page) > limit; more {
+			page = page[:limit]
 		}
 	}
-	return groups
+	for _, g := range page {
+		if is := s.standing(d.User, g); is.Group.Name != "" {
+			groups = append(groups, is)
+		}
+	}
+	return s.revision, groups, more
 }
 
 // Person is a user in a group, or who asks to be.

@@ -18,7 +18,7 @@ type state struct {
 	devices  map[shoal.DeviceID]*meta.Device
 	groups   map[shoal.Group]*group
 	known    names[shoal.Group] // the groups that have a record
-	places   map[meta.Username][]shoal.Group
+	places   map[meta.Username][]shoal.Group // those that a user is in or asks to be in
 }
 
 // group is a group: who is in it, and its names.
@@ -87,7 +87,9 @@ func (s *state) put(record meta.Record) {
 			s.places[r.User] = append(s.places[r.User], r.Group)
 		}
 	case *meta.JoinRequest:
-		s.group(r.Group).asking.put(r.User, r.Since)
+		if s.group(r.Group).asking.put(r.User, r.Since) {
+			s.places[r.User] = append(s.places[r.User], r.Group)
+		}
 	}
 }
 
@@ -128,8 +130,8 @@ func (s *state) remove(record meta.Record) {
 			s.unplace(r.User, r.Group)
 		}
 	case *meta.JoinRequest:
-		if g := s.groups[r.Group]; g != nil {
-			g.asking.remove(r.User)
+		if g := s.groups[r.Group]; g != nil && g.asking.remove(r.User) {
+			s.unplace(r.User, r.Group)
 		}
 	case *meta.Object:
 		g := s.groups[r.Group]
@@ -150,8 +152,10 @@ func (s *state) removeGroup(name shoal.Group) {
 		return
 	}
 	s.known.remove(name)
-	for u := range g.members.since {
-		s.unplace(u, name)
+	for _, p := range []*people{&g.members, &g.asking} {
+		for u := range p.since {
+			s.unplace(u, name)
+		}
 	}
 	delete(s.groups, name)
 }

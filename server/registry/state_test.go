@@ -112,8 +112,13 @@ func TestPeople(t *testing.T) {
 	if _, in, more := r.People("lab", false, "", 1); len(in) != 1 || in[0].User != "ann" || !more {
 		t.Errorf("%v are in it", in)
 	}
-	if in := r.GroupsOf(deviceOf(2)); len(in) != 1 || in[0].Name != "lab" {
-		t.Errorf("bob is in %v", in)
+	for d, role := range map[int]Role{1: Owner, 2: Member, 3: Asking} {
+		if _, in, more := r.Groups(deviceOf(d), "", 10); len(in) != 1 || in[0].Group.Name != "lab" || in[0].Role != role || more {
+			t.Errorf("device %d knows of %v, more: %v", d, in, more)
+		}
+	}
+	if _, in, _ := r.Groups(deviceOf(4), "", 10); len(in) != 0 {
+		t.Errorf("a stranger knows of %v", in)
 	}
 	if _, devices, there := r.Devices("carol"); !there || len(devices) != 1 || devices[0].ID != deviceOf(3) {
 		t.Errorf("carol's devices are %v", devices)

@@ -58,20 +58,20 @@ var access = map[wire.Kind]rule{
 	wire.KindGone:    {who: nobody},
 	wire.KindRevoked: {who: nobody},
 
-	// Not yet.
-	wire.KindRegister:  {who: nobody},
-	wire.KindLogin:     {who: nobody},
-	wire.KindLogout:    {who: nobody},
-	wire.KindWhoami:    {who: nobody},
-	wire.KindUsers:     {who: nobody},
-	wire.KindDevices:   {who: nobody},
-	wire.KindAccount:   {who: nobody},
-	wire.KindGroup:     {who: nobody},
-	wire.KindGroups:    {who: nobody},
-	wire.KindMembers:   {who: nobody},
-	wire.KindInvite:    {who: nobody},
-	wire.KindStopShare: {who: nobody},
-	wire.KindTicket:    {who: nobody},
+	wire.KindRegister: {who: anyDevice, inside: true, slow: true, answer: answered((*Session).register)},
+	wire.KindLogin:    {who: anyDevice, inside: true, slow: true, answer: answered((*Session).login)},
+	wire.KindLogout:   {who: user, inside: true, slow: true, answer: answered((*Session).logout)},
+	wire.KindWhoami:   {who: user, answer: answered((*Session).whoami)},
+	wire.KindUsers:    {who: user, answer: answered((*Session).users)},
+	wire.KindDevices:  {who: user, answer: answered((*Session).devices)}, // of others: for admins
+	wire.KindAccount:  {who: user, inside: true, slow: true, answer: answered((*Session).account)},
+
+	wire.KindGroup:     {who: user, inside: true, slow: true, answer: answered((*Session).group)}, // by the verb: owners
+	wire.KindGroups:    {who: user, answer: answered((*Session).groups)},
+	wire.KindMembers:   {who: member, answer: answered((*Session).members)}, // those who ask to be: for the owner
+	wire.KindInvite:    {who: owner, inside: true, slow: true, answer: answered((*Session).invite)},
+	wire.KindStopShare: {who: member, inside: true, slow: true, answer: answered((*Session).stopShare)},
+	wire.KindTicket:    {who: member, answer: answered((*Session).ticket)},
 }
 
 // answered makes an answer to any message of one to a message of type M, as which the frame's kind has been decoded.

@@ -1,14 +1,12 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"shoal"
-	"shoal/identity"
 	"shoal/server/meta"
 	"shoal/server/registry"
 	"shoal/wire"
@@ -131,40 +129,4 @@ func (s *Session) upToDate(ctx context.Context) error {
 		return nil
 	}
 	return s.host.Barrier(ctx)
-}
-
-// verify checks candidates (rule S6) and returns when they expire. None at all are fine.
-func (s *Session) verify(candidates []byte) (expires time.Time, err error) {
-	if len(candidates) == 0 {
-		return expires, nil
-	}
-	if _, err := identity.VerifyCandidates(candidates, s.device, time.Now()); err != nil {
-		return expires, shoal.Errorf(shoal.BadRequest, "the candidates of ANNOUNCE: %w (rule S6)", err)
-	}
-	return identity.Expires(candidates)
-}
-
-func (s *Session) announce(_ context.Context, m *wire.Announce) (*wire.Empty, error) {
-	begin := time.Now()
-	expires, err := s.verify(m.Candidates)
-	if err != nil {
-		return nil, endError{err}
-	}
-	if err = s.offer(m, expires); err != nil { // else it is what every download says all the time
-		s.audit("announce", "", shoal.Object{}, begin, err)
-	}
-	return new(wire.Empty), err
-}
-
-func (s *Session) offer(m *wire.Announce, expires time.Time) error {
-	for _, o := range m.Offers {
-		if err := s.host.Registry.Enter(s.device, o.Swarm.Group); err != nil {
-			return err
-		}
-	}
-	var candidates []byte
-	if len(m.Candidates) > 0 {
-		candidates = bytes.Clone(m.Candidates) // it aliases the frame
-	}
-	return s.offers.Announce(candidates, expires, m.Offers)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,6 +20,7 @@ import (
 	"shoal/server/audit"
 	"shoal/server/enrichment"
 	"shoal/server/meta"
+	"shoal/server/passwords"
 	"shoal/server/registry"
 	"shoal/server/swarms"
 	"shoal/wire"
@@ -50,10 +52,15 @@ type Host struct {
 	Mutate func(ctx context.Context, id meta.ID, m meta.Mutation) (meta.Outcome, error)
 	// Barrier returns when Registry has all that any server acknowledged before the call. nil where there is one server: it
 	// answers a mutation only when that is in Registry, so whoever reads after the answer finds it.
-	Barrier func(context.Context) error
-	Audit   *audit.Log        // nil for none
-	Facts   *enrichment.Queue // of what is published; nil where nobody can be asked
-	Log     zerolog.Logger
+	Barrier      func(context.Context) error
+	Audit        *audit.Log        // nil for none
+	Facts        *enrichment.Queue // of what is published; nil where nobody can be asked
+	Log          zerolog.Logger
+	Passwords    *passwords.Keeper
+	Registration Registration
+	Tickets      Tickets
+	Hub          Hub // of the sessions that Changed tells what ended
+
 	// Admit decides whether one more connection may become a session. HELLO is answered by its error; leave is called when
 	// the connection has ended. nil admits all.
 	Admit func(nc net.Conn) (leave func(), err error)
@@ -73,7 +80,11 @@ type Session struct {
 	reads  *audit.Reader
 	leave  func()
 	log    zerolog.Logger
-	out    []byte // replies that are yet to be sent
+	out    []byte               // replies that are yet to be sent
+	told   map[shoal.Group]bool // whose epoch the client was told here (rule E3)
+
+	writing sync.Mutex // held while frames are sent
+	pushes  pushes
 }
 
 // Accept does the handshake on a fresh connection, which it takes over: on an error it is closed. It takes no longer than
@@ -99,11 +110,13 @@ func (h *Host) Accept(ctx context.Context, nc net.Conn) (s *Session, err error) 
 		return nil, err
 	}
 	device := shoal.DeviceID(e.Remote)
-	return &Session{
+	s = &Session{
 		host: h, conn: e, below: below, remote: event.Remote, device: device, leave: leave,
 		offers: h.Swarms.Begin(e.Session, device), reads: h.Audit.Begin(device),
 		log: h.Log.With().Uint64("session", e.Session).Stringer("device", device).Logger(),
-	}, nil
+	}
+	h.Hub.add(s)
+	return s, nil
 }
 
 // Run answers requests until the connection ends, or ctx does, and returns why. Then the connection is closed, and
@@ -123,6 +136,8 @@ func (s *Session) Run(ctx context.Context) error {
 	defer s.below.Close()
 
 	err := s.serve(ctx)
+	s.host.Hub.remove(s)
+	s.endPushes()
 	s.offers.End()
 	s.reads.End()
 	if reason := s.reason(err); reason != nil {
@@ -185,7 +200,7 @@ func (s *Session) flush() error {
 	if len(s.out) == 0 {
 		return nil
 	}
-	_, err := s.conn.Write(s.out)
+	err := s.write(s.out)
 	if s.out = s.out[:0]; cap(s.out) > keepReplies {
 		s.out = nil
 	}

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/identity"
+	"shoal/server/meta"
+	"shoal/server/passwords"
+	"shoal/server/registry"
+)
+
+// The files of the state folder that are about the realm. Without the root key, which may be kept elsewhere, a server
+// lives on the certificates that were made when it was taken away.
+const (
+	rootKey    = "realm.key"
+	realmFile  = "realm"              // the root's public key, and the chain of its successions
+	serverCert = "server.certificate" // by the root key, while it is away
+	ticketKey  = "ticket.key"
+	ticketCert = "ticket.certificate"
+)
+
+// settle makes the state in etcd and the realm's key in the folder belong together. On a fresh state it returns the code
+// that makes the first user; "" else. The error has code Untrusted where the state is another realm's.
+func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, device shoal.DeviceID, log zerolog.Logger) (passwords.Code, error) {
+	realm := r.Realm()
+	var code passwords.Code
+	if !realm.Settled {
+		code = passwords.NewCode()
+	}
+	root := s.public
+	switch {
+	case realm.Root == root && code == "":
+		return "", nil
+	case realm.Root != root && realm.Root != (shoal.RealmKey{}) && !s.succeeds(realm.Root):
+		return "", shoal.Errorf(shoal.Untrusted, "the state belongs to the realm %v, and the folder has the key of another one, %v: "+
+			"import the right one (shoal server realm import)", realm.Root, root)
+	}
+	set := &meta.SetRealm{Was: realm.Root, Root: root, Tickets: realm.Tickets, Successors: realm.Successors}
+	if code != "" {
+		set.FirstCode = passwords.HashCode(code)
+	}
+	if _, err := k.apply(ctx, holder(device), set); err != nil {
+		return "", fmt.Errorf("writing down the realm's key: %w", err)
+	}
+	if realm.Root != root && realm.Root != (shoal.RealmKey{}) {
+		log.Info().Stringer("was", realm.Root).Stringer("is", root).Msg("the realm has another root key, which the one before it named")
+	}
+	if r.Realm().Settled {
+		return "", nil
+	}
+	return code, nil
+}
+
+// holder is who asks for mutations with the rights of whoever has the state folder. They are never asked for again, so
+// any number will do that was not used before.
+func holder(device shoal.DeviceID) meta.ID {
+	sum := sha256.Sum256(append([]byte("shoal state folder of "), device[:]...))
+	return meta.ID{Device: sum, Sequence: uint64(time.Now().UnixNano()), Holder: true}
+}
+
+// succeeds reports whether the realm's key follows from an earlier one.
+func (s *state) succeeds(earlier shoal.RealmKey) bool {
+	certificate := s.certify()
+	newest, err := identity.NewAuthority(earlier).VerifyServer(certificate, s.server.Public(), time.Now())
+	return err == nil && newest == s.public
+}
+
+// signTicket is session.Tickets.Sign.
+func (s *state) signTicket(t identity.Ticket) ([]byte, error) {
+	chain, err := s.certifyTickets()
+	if err != nil {
+		return nil, err
+	}
+	return identity.SignTicket(s.ticket, chain, t)
+}
+
+// loadRealm reads the realm's public key and its successions. In a folder of an earlier version, or a fresh one, they are
+// those of the root key.
+func (s *state) loadRealm(dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, realmFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if s.realm, err = identity.LoadKey(filepath.Join(dir, rootKey)); err != nil {
+			return err
+		}
+		s.public = s.realm.Public()
+		return writeFile(filepath.Join(dir, realmFile), encodeRealm(s.public, nil))
+	case err != nil:
+		return fmt.Errorf("reading the realm's key: %w", err)
+	}
+	if s.public, s.successions, err = decodeRealm(data); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, rootKey)); errors.Is(err, fs.ErrNotExist) {
+		return s.loadCertificates(dir)
+	}
+	if s.realm, err = identity.LoadKey(filepath.Join(dir, rootKey)); err != nil {
+		return err
+	}
+	if shoal.RealmKey(s.realm.Public()) != s.public {
+		return shoal.Errorf(shoal.Corrupt, "%s is the key of the realm %v, and the folder is of %v; import the right one (shoal server realm import)",
+			rootKey, s.realm.Public(), s.public)
+	}
+	return nil
+}
+
+// loadCertificates reads those that were made for the time without the root key.
+func (s *state) loadCertificates(dir string) (err error) {
+	for name, to := range map[string]*[]byte{serverCert: &s.certificate, ticketCert: &s.ticketChain} {
+		if *to, err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return shoal.Errorf(shoal.Untrusted, "the realm's root key is not in the folder, nor what it certified before it was taken away: "+
+				"import it (shoal server realm import): %w", err)
+		}
+	}
+	return nil
+}
+
+// A realm file is a line, the root's public key, and the length (4 bytes, big endian) and bytes of its successions.
+const realmMagic = "shoal realm 1\n"
+
+func encodeRealm(root shoal.RealmKey, successions []byte) []byte {
+	b := append([]byte(realmMagic), root[:]...)
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(successions))), successions...)
+}
+
+func decodeRealm(data []byte) (root shoal.RealmKey, successions []byte, err error) {
+	head := len(realmMagic) + len(root) + 4
+	if len(data) < head || string(data[:len(realmMagic)]) != realmMagic ||
+		int(binary.BigEndian.Uint32(data[head-4:head])) != len(data)-head {
+		return root, nil, shoal.Errorf(shoal.Corrupt, "the file %q of the state folder makes no sense; import the realm's root key (shoal server realm import)", realmFile)
+	}
+	copy(root[:], data[len(realmMagic):])
+	return root, data[head:], nil
+}
+
+// writeFile replaces a file, durably: all or nothing.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}

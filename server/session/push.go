@@ -1,0 +1,166 @@
+package session
+
+import (
+	"sync"
+
+	"shoal"
+	"shoal/server/registry"
+	"shoal/wire"
+)
+
+// maxPending is how many bytes of events a session's client may leave unread: then the connection ends, and when it
+// connects again, it learns what it missed (rule E3).
+const maxPending = 64 << 10
+
+// Hub knows the sessions that there are, to tell them what ended. The zero Hub has none. Safe for concurrent use.
+type Hub struct {
+	mu       sync.Mutex // guards byDevice
+	byDevice map[shoal.DeviceID][]*Session
+}
+
+func (h *Hub) add(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.byDevice == nil {
+		h.byDevice = make(map[shoal.DeviceID][]*Session)
+	}
+	h.byDevice[s.device] = append(h.byDevice[s.device], s)
+}
+
+func (h *Hub) remove(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var left []*Session // anew: others may be reading the old one
+	for _, other := range h.byDevice[s.device] {
+		if other != s {
+			left = append(left, other)
+		}
+	}
+	if h.byDevice[s.device] = left; left == nil {
+		delete(h.byDevice, s.device)
+	}
+}
+
+// of returns the sessions of devices, each once.
+func (h *Hub) of(devices []shoal.DeviceID) (all []*Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	seen := make(map[shoal.DeviceID]bool)
+	for _, d := range devices {
+		if sessions := h.byDevice[d]; sessions != nil && !seen[d] {
+			seen[d] = true
+			all = append(all, sessions...)
+		}
+	}
+	return all
+}
+
+// Changed tells sessions what ended, and ends their offers of it. It is for Registry.Changed, and does not wait.
+func (h *Host) Changed(changes []registry.Change) {
+	for _, c := range changes {
+		if registry.IsOpen(c.Group) {
+			continue
+		}
+		sessions := h.Hub.of(c.Devices)
+		switch c.Reason {
+		case registry.FileGone, registry.SharingEnded:
+			h.fileGone(c, sessions)
+		default:
+			h.epochRaised(c, sessions)
+		}
+	}
+}
+
+func (h *Host) fileGone(c registry.Change, sessions []*Session) {
+	reason, swarm := wire.GoneStopped, shoal.Swarm{Group: c.Group, Object: c.File}
+	if c.Reason == registry.FileGone {
+		reason = wire.GoneDeleted
+		h.Swarms.Remove(swarm)
+	}
+	event := wire.AppendEvent(nil, wire.KindGone, &wire.Gone{Group: c.Group, File: c.File.ID, Reason: reason})
+	for _, s := range sessions {
+		s.offers.Withdraw(swarm)
+		s.push(event)
+	}
+}
+
+func (h *Host) epochRaised(c registry.Change, sessions []*Session) {
+	reason := wire.EpochMember
+	switch c.Reason {
+	case registry.DeviceGone:
+		reason = wire.EpochDevice
+	case registry.OwnerChanged:
+		reason = wire.EpochOwner
+	case registry.GroupGone:
+		reason = wire.EpochDeleted
+	}
+	event := wire.AppendEvent(nil, wire.KindEpoch, &wire.Epoch{Group: c.Group, Epoch: c.Epoch, Reason: reason})
+	for _, s := range sessions {
+		if h.Registry.Enter(s.device, c.Group) != nil {
+			s.offers.WithdrawGroup(c.Group)
+		}
+		s.push(event)
+	}
+}
+
+// pushes are the events of a session that are not sent yet, and who sends them.
+type pushes struct {
+	mu      sync.Mutex // guards what is below
+	pending []byte
+	sending bool
+	ended   bool
+	run     sync.WaitGroup // the one that sends
+}
+
+// push sends an event soon, beside what the session does; after its end it does nothing. It does not wait.
+func (s *Session) push(event []byte) {
+	p := &s.pushes
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
+	if len(p.pending)+len(event) > maxPending {
+		s.below.Close()
+		return
+	}
+	p.pending = append(p.pending, event...)
+	if !p.sending {
+		p.sending = true
+		p.run.Go(s.sendPushes)
+	}
+}
+
+func (s *Session) sendPushes() {
+	p := &s.pushes
+	for {
+		p.mu.Lock()
+		events := p.pending
+		p.pending = nil
+		if len(events) == 0 || p.ended {
+			p.sending = false
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+		if s.write(events) != nil {
+			s.below.Close() // the session notices
+		}
+	}
+}
+
+// endPushes ends what push does, and waits for it.
+func (s *Session) endPushes() {
+	s.pushes.mu.Lock()
+	s.pushes.ended = true
+	s.pushes.mu.Unlock()
+	s.pushes.run.Wait()
+}
+
+// write sends whole frames.
+func (s *Session) write(frames []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	_, err := s.conn.Write(frames)
+	return err
+}

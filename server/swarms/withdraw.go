@@ -1,0 +1,48 @@
+package swarms
+
+import "shoal"
+
+// Withdraw ends the session's offer for a swarm, if there is one.
+func (s *Session) Withdraw(of shoal.Swarm) {
+	a := s.all
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w := a.swarms[of]; w != nil {
+		s.leave(w)
+	}
+}
+
+// WithdrawGroup ends the session's offers in a group.
+func (s *Session) WithdrawGroup(g shoal.Group) {
+	a := s.all
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for w := range s.offers {
+		if w.key.Group == g {
+			s.leave(w)
+		}
+	}
+}
+
+// Remove ends all offers for a swarm.
+func (a *Swarms) Remove(of shoal.Swarm) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := a.swarms[of]
+	if w == nil {
+		return
+	}
+	for len(w.sources) > 0 {
+		w.sources[len(w.sources)-1].session.leave(w)
+	}
+}
+
+// leave ends the session's offer in w, if there is one. The caller holds mu.
+func (s *Session) leave(w *swarm) {
+	if at, offers := s.offers[w]; offers {
+		s.withdraw(w, at)
+	}
+	if len(w.sources) == 0 {
+		delete(s.all.swarms, w.key)
+	}
+}
