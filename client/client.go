@@ -19,6 +19,7 @@ import (
 	"shoal/client/link"
 	"shoal/client/peer"
 	"shoal/client/store"
+	"shoal/client/tickets"
 	"shoal/client/tracker"
 	"shoal/identity"
 	"shoal/wire"
@@ -42,6 +43,8 @@ type Client struct {
 	config  Config
 	key     *identity.Key
 	tracker *tracker.Tracker
+	realm   *tickets.Realm
+	keeper  *tickets.Keeper
 	shelf   *peer.Shelf
 	pool    *peer.Pool
 	address net.Addr // where it serves; nil when it does not
@@ -49,7 +52,16 @@ type Client struct {
 	cancel context.CancelFunc
 	run    sync.WaitGroup // the tracker and the peer server
 	fatal  chan error     // capacity 1: why the tracker cannot go on
+
+	// gone is called with what must not be served any more, from any goroutine; nil to ignore that. Set before the first
+	// connection.
+	gone func(shoal.Swarm, error)
+	gets gets
 }
+
+// RequireTickets demands tickets in shoal.Public too, which is open to every device otherwise. It must be switched on
+// together with the server's checks: a server without users has no tickets to give.
+const RequireTickets = false
 
 // Serving says whether a Client accepts connections of peers.
 type Serving bool
@@ -64,6 +76,11 @@ const (
 // no longer what was published; nil to ignore that. With the code Unreachable the client is there all the same, and
 // goes on trying: close it, or go on without the server for now.
 func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swarm, error)) (*Client, error) {
+	return open(ctx, c, serving, changed, nil)
+}
+
+// open is Open for who wants to know what must not be served any more, too.
+func open(ctx context.Context, c Config, serving Serving, changed, gone func(shoal.Swarm, error)) (*Client, error) {
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
@@ -79,28 +96,39 @@ func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swa
 	bulk := c.Transport
 	bulk.Buffer = identity.BulkBuffer
 	cl := &Client{
-		config: c, key: key, shelf: peer.NewShelf(), fatal: make(chan error, 1),
+		config: c, key: key, shelf: peer.NewShelf(), fatal: make(chan error, 1), gone: gone,
 		pool: peer.NewPool(key, bulk, link.TCP(bulk), new(store.Buffers), c.Log),
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	cl.cancel = cancel
-	config := tracker.Config{Server: c.Server, Key: key, Transport: c.Transport, Log: c.Log}
+	if err := cl.followRealm(runCtx, pins); err != nil {
+		cancel()
+		return nil, err
+	}
+	trust := &trust{pins: pins, server: c.Server, given: c.Pin, proven: cl.realm.Trust}
+	config := tracker.Config{
+		Server: c.Server, Key: key, Transport: c.Transport, Events: cl.events(runCtx), Log: c.Log,
+		Accept: func(reply *wire.HelloReply) error { return trust.accept(reply) },
+	}
+	var l net.Listener
 	if serving {
-		l, err := listen(c)
-		if err != nil {
+		if l, err = listen(c); err != nil {
 			cancel()
 			return nil, err
 		}
 		cl.address = l.Addr()
 		config.Addresses = addressesOf(l.Addr(), c.Transport.Security)
-		server := peer.Server{Key: key, Transport: bulk, Shelf: cl.shelf, Changed: changed, Log: c.Log}
+	}
+	cl.tracker = tracker.New(config)
+	if serving {
+		server := peer.Server{Key: key, Transport: bulk, Shelf: cl.shelf, Realm: cl.realm, Changed: changed, Log: c.Log}
 		cl.run.Go(func() {
 			if err := server.Run(runCtx, l); err != nil {
 				c.Log.Error().Err(err).Msg("serving peers ended")
 			}
 		})
 	}
-	err = cl.connect(ctx, config, trust{pins: pins, server: c.Server, given: c.Pin})
+	err = cl.connect(ctx, trust)
 	if err != nil && !errors.Is(err, shoal.Unreachable) {
 		cl.Close()
 		return nil, err
@@ -114,9 +142,7 @@ func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swa
 }
 
 // connect opens the session with the server, and asks whom to trust where that is not known.
-func (c *Client) connect(ctx context.Context, config tracker.Config, trust trust) error {
-	config.Accept = trust.accept
-	c.tracker = tracker.New(config)
+func (c *Client) connect(ctx context.Context, trust *trust) error {
 	err := c.tracker.Connect(ctx)
 	var first *FirstContactError
 	if !errors.As(err, &first) || c.config.Confirm == nil {
@@ -126,8 +152,6 @@ func (c *Client) connect(ctx context.Context, config tracker.Config, trust trust
 		return err
 	}
 	trust.given = &first.Realm
-	config.Accept = trust.accept
-	c.tracker = tracker.New(config)
 	return c.tracker.Connect(ctx)
 }
 
@@ -142,6 +166,7 @@ func (c *Client) Close() {
 	c.cancel()
 	c.run.Wait()
 	c.pool.Wait()
+	c.keeper.Wait()
 }
 
 // List returns what is published in the group, in the order of the names' bytes.

@@ -3,20 +3,14 @@ package client
 import (
 	"context"
 	"errors"
-	"maps"
 	"path/filepath"
-	"slices"
 	"sync"
-	"time"
 
 	"shoal"
 	"shoal/client/store"
 	"shoal/client/tracker"
 	"shoal/ownsocket"
 )
-
-// checkEvery is how often a daemon looks whether its files are still what was published, besides at each request.
-const checkEvery = 10 * time.Second
 
 // Daemon serves files in the background and keeps, in its catalog, what it serves over restarts.
 type Daemon struct {
@@ -53,7 +47,7 @@ func OpenDaemon(ctx context.Context, c Config, dir string) (*Daemon, error) {
 	if d.catalog, err = store.OpenCatalog(filepath.Join(c.State, "catalog.db")); err != nil {
 		return nil, err
 	}
-	d.Client, err = Open(ctx, c, Serves, d.changed)
+	d.Client, err = open(ctx, c, Serves, d.changed, d.lost)
 	if errors.Is(err, shoal.Unreachable) && d.Client != nil {
 		c.Log.Warn().Err(err).Msg("serving goes on without the server until it can be reached")
 		err = nil
@@ -231,78 +225,4 @@ func (d *Daemon) forget(l label, why error) error {
 		_ = file.Close() // only ever read
 	}
 	return d.catalog.Delete(l.group, l.name)
-}
-
-// changed forgets a swarm whose file is no longer what was published. The peer server calls it, and watch.
-func (d *Daemon) changed(swarm shoal.Swarm, why error) {
-	d.mu.Lock()
-	var gone []label
-	for l, o := range d.names {
-		if l.group == swarm.Group && o == swarm.Object {
-			gone = append(gone, l)
-			d.vacant[l] = o
-		}
-	}
-	d.mu.Unlock()
-	for _, l := range gone {
-		d.config.Log.Warn().Err(why).Str("name", string(l.name)).Msg("withdrawn; publish it again to serve what it is now")
-		if err := d.forget(l, why); err != nil {
-			d.config.Log.Error().Err(err).Msg("updating the catalog")
-		}
-	}
-}
-
-// checkName forgets what a name stands for here if that has changed.
-func (d *Daemon) checkName(l label) {
-	d.mu.Lock()
-	swarm := shoal.Swarm{Group: l.group, Object: d.names[l]}
-	file := d.files[swarm]
-	d.mu.Unlock()
-	if file == nil {
-		return
-	}
-	if err := file.Check(); errors.Is(err, shoal.Changed) {
-		d.changed(swarm, err)
-	}
-}
-
-// watch looks now and then whether the files are still what was published.
-func (d *Daemon) watch(ctx context.Context) {
-	ticker := time.NewTicker(checkEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-		d.mu.Lock()
-		names := slices.Collect(maps.Keys(d.names))
-		d.mu.Unlock()
-		for _, l := range names {
-			d.checkName(l)
-		}
-		d.freeNames(ctx)
-	}
-}
-
-// freeNames takes the names of changed files away at the server, unless somebody else still serves what they stood for:
-// then the changed file can be published under them. Where the server cannot be asked, the next round does it.
-func (d *Daemon) freeNames(ctx context.Context) {
-	d.mu.Lock()
-	vacant := maps.Clone(d.vacant)
-	d.mu.Unlock()
-	for l, o := range vacant {
-		found, err := d.tracker.LookupName(ctx, l.group, l.name)
-		if err == nil && found.Object == o && len(found.Sources) == 0 {
-			err = d.tracker.Unpublish(ctx, l.group, l.name, o.ID)
-		}
-		if err != nil && !errors.Is(err, shoal.NotFound) {
-			d.config.Log.Debug().Err(err).Str("name", string(l.name)).Msg("freeing the name of a changed file")
-			continue
-		}
-		d.mu.Lock()
-		delete(d.vacant, l)
-		d.mu.Unlock()
-	}
 }

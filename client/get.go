@@ -58,10 +58,13 @@ func (c *Client) Get(ctx context.Context, g Get) (*Got, error) {
 		}
 		return &Got{Name: found.Name, File: file, Present: true}, nil
 	}
+	swarm := shoal.Swarm{Group: g.Group, Object: found.Object}
+	ctx, end := c.gets.begin(ctx, swarm)
+	defer end()
 	file, err = peer.Transfer{
-		Swarm: shoal.Swarm{Group: g.Group, Object: found.Object}, Dir: filepath.Dir(path), Name: name,
+		Swarm: swarm, Dir: filepath.Dir(path), Name: name,
 		Sources: found.Sources, From: g.From, Timeout: g.Timeout, Report: g.Report,
-		Pool: c.pool, Tracker: c.tracker, Shelf: c.shelf, Log: c.config.Log,
+		Pool: c.pool, Tracker: c.tracker, Tickets: c.keeper, Shelf: c.shelf, Log: c.config.Log,
 	}.Run(ctx)
 	if err != nil {
 		return nil, err

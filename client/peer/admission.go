@@ -92,6 +92,21 @@ func (c *served) renew(r *wire.Renew) (wire.Message, error) {
 	return &wire.Empty{}, nil
 }
 
+// Serves reports whether an object is on the shelf.
+func (s *Shelf) Serves(swarm shoal.Swarm) bool { return s.find(swarm) != nil }
+
+// ServesGroup reports whether anything of a group is on the shelf.
+func (s *Shelf) ServesGroup(group shoal.Group) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for swarm := range s.items {
+		if swarm.Group == group {
+			return true
+		}
+	}
+	return false
+}
+
 // WithdrawGroup takes everything in a group off the shelf, or one file of it where file is not nil, and tells all who
 // joined why. It returns what was there.
 func (s *Shelf) WithdrawGroup(group shoal.Group, file *shoal.FileID, why error) []shoal.Swarm {

@@ -136,7 +136,7 @@ func (t *transfer) loop() {
 		case <-ticker.C:
 			t.tick()
 		case <-t.ctx.Done():
-			t.fail(shoal.Errorf(shoal.Canceled, "the download was stopped (%w)%s", context.Cause(t.ctx), t.kept()))
+			t.fail(t.stopped(context.Cause(t.ctx)))
 		}
 	}
 }
@@ -210,6 +210,7 @@ func (t *transfer) tick() {
 		}
 	}
 	t.step(swarm.Event{Kind: swarm.Tick})
+	t.shelved = t.shelved && t.Shelf.Serves(t.Swarm) // it may have been withdrawn for good
 	if t.shelved && t.part.Held() != t.offered && !t.ended {
 		t.offered = t.part.Held()
 		t.Tracker.Offer(t.Swarm, t.offered)
@@ -254,6 +255,7 @@ func (t *transfer) conclude() (*store.File, error) {
 		t.report()
 		file, t.result = t.part.Finish()
 	}
+	t.shelved = t.shelved && t.Shelf.Serves(t.Swarm)
 	if t.shelved && t.result == nil {
 		t.Shelf.Put(t.Swarm, file)
 		t.Tracker.Offer(t.Swarm, file.Held())
@@ -267,29 +269,4 @@ func (t *transfer) conclude() (*store.File, error) {
 		}
 	}
 	return file, t.result
-}
-
-// kept says, for an error's text, what becomes of what has come.
-func (t *transfer) kept() string {
-	if t.status.Held == 0 {
-		return ""
-	}
-	return "; what has come is kept, run the same command again to go on"
-}
-
-func (t *transfer) noSources() error {
-	switch {
-	case len(t.order) > 0:
-	case t.From != nil:
-		return shoal.Errorf(shoal.NoSources, "%v does not serve %v at the moment; start its peer, or fetch from others without --from", *t.From, t.Swarm.Object.ID)
-	default:
-		return shoal.Errorf(shoal.NoSources, "nobody serves %v at the moment; start a peer that has it, or wait longer with --timeout", t.Swarm.Object.ID)
-	}
-	reasons := ""
-	for _, s := range t.order {
-		if s.status.Reason != "" {
-			reasons += "\n  " + s.status.Device.String() + ": " + s.status.Reason
-		}
-	}
-	return shoal.Errorf(shoal.NoSources, "nothing came for %v from any of %d known sources%s%s", t.Timeout, len(t.order), t.kept(), reasons)
 }
