@@ -89,8 +89,7 @@ func (s *state) certifyTickets() ([]byte, error) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	if s.realm != nil && (s.ticketChain == nil || !now.Before(s.renewTicket)) {
-		// Without the successions: a client has followed them when it checked the server's certificate.
-		s.ticketChain = identity.CertifyTicketKey(s.realm, s.ticket.Public(), now, certificateLasts)
+		s.ticketChain = slices.Concat(s.successions, identity.CertifyTicketKey(s.realm, s.ticket.Public(), now, certificateLasts))
 		s.renewTicket = now.Add(certificateLasts / 2)
 	}
 	if expires, err := identity.Expires(s.ticketChain); err != nil || !now.Before(expires) {
