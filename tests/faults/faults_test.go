@@ -57,7 +57,7 @@ func underLoad(t *testing.T, of func(*World) (*Service, *Proxy)) {
 	w, err := Open(program, t.TempDir())
 	must(t, err)
 	defer func() { must(t, w.Close()) }()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	load, err := w.NewLoad(ctx)
 	must(t, err)

@@ -95,9 +95,9 @@ func (l *Load) publish(ctx context.Context) error {
 }
 
 // mutationsPerDownload says how many mutations a load makes for each download that goes on meanwhile.
-const mutationsPerDownload = 500
+const mutationsPerDownload = 1000
 
-// Run makes lines mutations, a multiple of 500, and downloads meanwhile, one after the other, and returns how long all of
+// Run makes lines mutations, a multiple of 1000, and downloads meanwhile, one after the other, and returns how long all of
 // that took. It calls at, unless nil, whenever another percent of the mutations is done, from several goroutines. The
 // error is that of the first operation that failed.
 func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (time.Duration, error) {
@@ -135,14 +135,22 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (time.D
 	return time.Since(begin), context.Cause(ctx)
 }
 
-// mutate publishes a name, or takes it away again.
+// mutate publishes a name or takes it away again, which the server syncs to disk, or most of the time, tries to take away
+// what is not there: each is a line of the log.
 func mutate(ctx context.Context, t *tracker.Tracker, session, n int) error {
+	const rarely = 50
 	name := shoal.Name(fmt.Sprintf("session %d", session))
-	o := shoal.Object{ID: shoal.FileID{byte(session)}, Size: 1}
-	if n%2 == 0 {
+	o := shoal.Object{ID: shoal.FileID{byte(session + 1)}, Size: 1}
+	switch n % rarely {
+	case 0:
 		return t.Publish(ctx, shoal.Public, name, o, func() []byte { return []byte("x") })
+	case 1:
+		return t.Unpublish(ctx, shoal.Public, name, o.ID)
 	}
-	return t.Unpublish(ctx, shoal.Public, name, o.ID)
+	if err := t.Unpublish(ctx, shoal.Public, name, o.ID); !errors.Is(err, shoal.NotFound) {
+		return fmt.Errorf("what is not there was taken away: %w", err)
+	}
+	return nil
 }
 
 // get fetches the file as a new process would.
