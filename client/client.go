@@ -183,6 +183,19 @@ func (c *Client) Unpublish(ctx context.Context, group shoal.Group, name shoal.Na
 	return c.tracker.Unpublish(ctx, group, name, found.Object.ID)
 }
 
+// StopShare ends the offers of all devices of this device's user of what name stands for. The error has code NotFound
+// where there is nothing, or this user shares nothing of it.
+func (c *Client) StopShare(ctx context.Context, group shoal.Group, name shoal.Name) error {
+	found, err := c.tracker.LookupName(ctx, group, name)
+	if err != nil {
+		return err
+	}
+	return c.tracker.StopShare(ctx, group, name, found.Object.ID)
+}
+
+// Session is the conversation with the server, for what needs nothing of the Client besides.
+func (c *Client) Session() *tracker.Tracker { return c.tracker }
+
 // Publish makes file stand for name in the group and serves it for as long as the Client is open. It returns when the
 // server knows.
 func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling) error {

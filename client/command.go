@@ -75,6 +75,12 @@ func (c *Control) Folder(ctx context.Context) (string, error) {
 	return last.Dir, err
 }
 
+// Reconnect makes the daemon open its session with the server anew: what this device may do there has changed.
+func (c *Control) Reconnect(ctx context.Context) error {
+	_, err := c.ask(ctx, "reconnect", controlRequest{}, nil)
+	return err
+}
+
 // ask sends one request and reads its answer: everything that its lines said, and the error that the last one had.
 func (c *Control) ask(ctx context.Context, what string, request controlRequest, hashed func(int64)) (all controlLine, err error) {
 	query, err := json.Marshal(request)

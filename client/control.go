@@ -64,6 +64,7 @@ func (d *Daemon) runControl(ctx context.Context) {
 	mux.HandleFunc("POST /publish", answerControl(d.controlPublish))
 	mux.HandleFunc("POST /unpublish", answerControl(d.controlUnpublish))
 	mux.HandleFunc("POST /folder", answerControl(d.controlFolder))
+	mux.HandleFunc("POST /reconnect", answerControl(d.controlReconnect))
 	if err := d.control.Serve(ctx, mux); err != nil {
 		d.config.Log.Error().Err(err).Msg("the control socket ended")
 	}
@@ -110,6 +111,11 @@ func readControl(r *http.Request) (request controlRequest, err error) {
 
 func (d *Daemon) controlFolder(_ context.Context, _ controlRequest, say func(controlLine)) error {
 	say(controlLine{Dir: d.dir})
+	return nil
+}
+
+func (d *Daemon) controlReconnect(context.Context, controlRequest, func(controlLine)) error {
+	d.tracker.Reconnect()
 	return nil
 }
 

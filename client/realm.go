@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ func (c *Client) events(ctx context.Context) tracker.Events {
 				return
 			}
 			c.keeper.Refresh(m.Group)
-			if c.shelf.ServesGroup(m.Group) {
+			if slices.Contains(c.shelf.Groups(), m.Group) {
 				c.run.Go(func() { c.checkMembership(ctx, m.Group) })
 			}
 		},
@@ -55,6 +56,13 @@ func (c *Client) events(ctx context.Context) tracker.Events {
 				c.gets.cancel(m.Group, m.File, why)
 			}
 			c.withdraw(m.Group, &m.File, why)
+		},
+		Denied: func() {
+			for _, group := range c.shelf.Groups() {
+				if c.realm.Needs(group) {
+					c.run.Go(func() { c.checkMembership(ctx, group) })
+				}
+			}
 		},
 		Revoked: func(chain []byte) {
 			news, err := c.realm.Revoke(chain)

@@ -31,6 +31,7 @@ type realmServer struct {
 	found   *wire.LookupReply     // what every LOOKUP finds; nil for nothing
 	offered map[shoal.FileID]bool // by the last ANNOUNCE that named it
 	asked   int                   // for tickets
+	denied  bool                  // whether what is offered is refused
 }
 
 func newRealmServer(t *testing.T) *realmServer {
@@ -99,6 +100,9 @@ func (s *realmServer) answer(f wire.Frame) []byte {
 	case wire.KindPublish, wire.KindUnpublish:
 		m = &wire.MutationReply{}
 	case wire.KindAnnounce:
+		if s.denied {
+			return wire.AppendError(nil, f.Kind, f.ID, shoal.Denied)
+		}
 		var a wire.Announce
 		if err := wire.Decode(f.Body, &a); err != nil {
 			s.t.Error(err)
@@ -200,6 +204,31 @@ func TestDaemonFollowsTheGroup(t *testing.T) {
 	stop()
 	d, _ = daemon(t, c)
 	wantServed(t, d, 1, "open")
+}
+
+// A device that was logged out while it was away ends serving in all groups when it is back, but not in the open one.
+func TestDaemonOfNobody(t *testing.T) {
+	s := newRealmServer(t)
+	d, _ := daemon(t, s.config())
+	for _, group := range []shoal.Group{"lab", shoal.Public} {
+		path := filepath.Join(t.TempDir(), "file")
+		must(t, os.WriteFile(path, []byte(group), 0o600))
+		f, err := store.Hash(t.Context(), path, nil)
+		must(t, err)
+		must(t, d.Share(t.Context(), group, shoal.Name(group), f, NoSample))
+	}
+	control, err := FindDaemon(d.config.State)
+	must(t, err)
+	defer control.Close()
+	s.mu.Lock()
+	s.member, s.denied = false, true
+	s.mu.Unlock()
+	must(t, control.Reconnect(t.Context()))
+	eventually(t, "a group is served still", func() bool {
+		_, files := d.served()
+		return files == 1
+	})
+	wantServed(t, d, 1, "public")
 }
 
 // A download ends when its object is deleted, and says so.

@@ -95,16 +95,15 @@ func (c *served) renew(r *wire.Renew) (wire.Message, error) {
 // Serves reports whether an object is on the shelf.
 func (s *Shelf) Serves(swarm shoal.Swarm) bool { return s.find(swarm) != nil }
 
-// ServesGroup reports whether anything of a group is on the shelf.
-func (s *Shelf) ServesGroup(group shoal.Group) bool {
+// Groups are those in which anything is on the shelf.
+func (s *Shelf) Groups() []shoal.Group {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	groups := map[shoal.Group]struct{}{}
 	for swarm := range s.items {
-		if swarm.Group == group {
-			return true
-		}
+		groups[swarm.Group] = struct{}{}
 	}
-	return false
+	return slices.Collect(maps.Keys(groups))
 }
 
 // WithdrawGroup takes everything in a group off the shelf, or one file of it where file is not nil, and tells all who

@@ -154,6 +154,8 @@ type Events struct {
 	Epoch   func(*wire.Epoch)
 	Gone    func(*wire.Gone)
 	Revoked func(chain []byte) // not verified
+	// Denied is called when the server will not hear of what this device offers: it is not, or not any more, a user's.
+	Denied func()
 }
 
 // event hands on what the server tells. Anything else ends the connection (rule F6).

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,8 @@ func TestEvents(t *testing.T) {
 // A device that may not announce anything stays connected, and says everything again when that has changed.
 func TestAnnounceDenied(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
+		var denied atomic.Int32
+		s.events.Denied = func() { denied.Add(1) }
 		tr, _ := s.track(nil)
 		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
 			return wire.AppendError(nil, f.Kind, f.ID, shoal.Denied), f.Kind == wire.KindAnnounce, false
@@ -208,6 +211,9 @@ func TestAnnounceDenied(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := s.connections(); n != 1 {
 			t.Errorf("%d connections", n)
+		}
+		if denied.Load() == 0 {
+			t.Error("nobody is told")
 		}
 		s.answerBy(nil)
 		s.mu.Lock()

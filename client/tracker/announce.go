@@ -107,6 +107,9 @@ func (t *Tracker) announce(ctx context.Context, l *link.Link, candidates []byte)
 				return err
 			}
 			t.config.Log.Warn().Err(err).Msg("the server does not announce all that is served here")
+			if errors.Is(err, shoal.Denied) && t.config.Events.Denied != nil {
+				t.config.Events.Denied()
+			}
 		}
 		candidates = nil
 	}

@@ -377,8 +377,10 @@ func TestServerThatHangsUp(t *testing.T) {
 // Candidates are signed anew before they expire, and the server hears of nothing twice.
 func TestCandidatesAreRenewed(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
+		s.set(true)
 		tr, _ := s.track(nil)
-		tr.Offer(swarmOf(1), 3)
+		tr.Offer(swarmOf(1), 3) // before there is a connection, so that it goes with the candidates
+		s.set(false)
 		must(t, tr.Announced(t.Context()))
 		time.Sleep(2*candidateLife + time.Minute)
 		s.mu.Lock()

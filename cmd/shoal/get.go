@@ -28,7 +28,7 @@ type getFlags struct {
 func newGet() *cobra.Command {
 	var g getFlags
 	cmd := &cobra.Command{
-		Use:   "get NAME|FILEID...",
+		Use:   "get [GROUP/]NAME|[GROUP/]FILEID...",
 		Short: "Fetch files, from all their sources at once",
 		Long: "Fetch files, from all their sources at once. What was left unfinished goes on where it ended. A file that is fetched\n" +
 			"is whole, verified and on disk when the command ends with 0; it is handed to the peer that runs with the same --state,\n" +
@@ -44,7 +44,7 @@ func newGet() *cobra.Command {
 }
 
 func (g *getFlags) run(ctx context.Context, targets []string) error {
-	request := client.Get{Group: shoal.Public, Out: g.out, Timeout: g.timeout}
+	request := client.Get{Out: g.out, Timeout: g.timeout}
 	if g.from != "" {
 		from, err := shoal.ParseDeviceID(g.from)
 		if err != nil {
@@ -111,7 +111,10 @@ func (g *getFlags) getAll(ctx context.Context, cl *client.Client, daemon *client
 func getOne(ctx context.Context, cl *client.Client, daemon *client.Control, request client.Get, target string, show *show) error {
 	item := show.add(target)
 	defer item.end()
-	request.Target = target
+	var err error
+	if request.Group, request.Target, err = parseTarget(target); err != nil {
+		return err
+	}
 	request.Found = item.found
 	request.Report = item.report
 	got, err := cl.Get(ctx, request)

@@ -14,24 +14,28 @@ import (
 func newInfo() *cobra.Command {
 	var c common
 	cmd := &cobra.Command{
-		Use:   "info NAME|FILEID",
+		Use:   "info [GROUP/]NAME|[GROUP/]FILEID",
 		Short: "Show what is known of one published file",
 		Long: "Show what is known of one published file: its FileID, size and sources, and what the server was told of its content:\n" +
 			"media type, category, text encoding, an image's width and height, the kind of archive, a program's platform.",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, targets []string) error {
+			group, target, err := parseTarget(targets[0])
+			if err != nil {
+				return err
+			}
 			cl, err := c.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer cl.Close()
-			found, err := cl.Info(cmd.Context(), shoal.Public, targets[0])
+			found, err := cl.Info(cmd.Context(), group, target)
 			if err != nil {
 				return err
 			}
 			if c.json {
 				printJSON(map[string]any{
-					"name": found.Name, "size": found.Object.Size, "file": found.Object.ID, "sources": found.Whole, "partial": found.Partial,
+					"group": group, "name": found.Name, "size": found.Object.Size, "file": found.Object.ID, "sources": found.Whole, "partial": found.Partial,
 					"facts": found.Facts,
 				})
 				return nil

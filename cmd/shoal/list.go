@@ -16,16 +16,20 @@ import (
 func newList() *cobra.Command {
 	var c common
 	cmd := &cobra.Command{
-		Use:   "ls",
+		Use:   "ls [GROUP]",
 		Short: "List what is published: size, sources, FileID, type, name",
-		Args:  args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:  args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			group, err := parseGroups(given)
+			if err != nil {
+				return err
+			}
 			cl, err := c.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer cl.Close()
-			entries, err := cl.List(cmd.Context(), shoal.Public)
+			entries, err := cl.List(cmd.Context(), group)
 			if err != nil {
 				return err
 			}
@@ -33,7 +37,7 @@ func newList() *cobra.Command {
 			for _, e := range entries {
 				if c.json {
 					printJSON(map[string]any{
-						"name": e.Name, "size": e.Content.Size, "file": e.Content.ID, "sources": e.Whole, "partial": e.Partial,
+						"group": group, "name": e.Name, "size": e.Content.Size, "file": e.Content.ID, "sources": e.Whole, "partial": e.Partial,
 						"facts": e.Facts,
 					})
 					continue
@@ -45,7 +49,7 @@ func newList() *cobra.Command {
 		},
 	}
 	c.add(cmd)
-	cmd.Long = cmd.Short + ".\n\nEach line has the size, the number of sources that have the whole file (and, after a plus, of those that have a part),\n" +
+	cmd.Long = cmd.Short + ".\n\nWithout a GROUP, that is the open group. Each line has the size, the number of sources that have the whole file (and, after a plus, of those that have a part),\n" +
 		"the FileID, the media type and the name. The type is told from the file's content; with a question mark it is guessed\n" +
 		"from the name, as its publisher gave no sample. shoal info shows more."
 	return cmd

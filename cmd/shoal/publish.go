@@ -17,6 +17,7 @@ import (
 func newPublish() *cobra.Command {
 	var c common
 	var noSample bool
+	var into string
 	cmd := &cobra.Command{
 		Use:   "publish FILE...",
 		Short: "Publish files: by the running peer, or in the foreground",
@@ -25,6 +26,10 @@ func newPublish() *cobra.Command {
 			"to tell what it is, unless --no-sample keeps them back.",
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			group, err := shoal.ParseGroup(into)
+			if err != nil {
+				return fmt.Errorf("--group: %w", err)
+			}
 			daemon, err := client.FindDaemon(c.state)
 			if err != nil {
 				return err
@@ -32,19 +37,20 @@ func newPublish() *cobra.Command {
 			if daemon != nil {
 				defer daemon.Close()
 				return publishAll(files, c.json, func(name shoal.Name, path string, hashed func(int64)) (shoal.Object, error) {
-					return daemon.Publish(cmd.Context(), shoal.Public, name, path, client.Sampling(!noSample), hashed)
+					return daemon.Publish(cmd.Context(), group, name, path, client.Sampling(!noSample), hashed)
 				})
 			}
-			return publishHere(cmd.Context(), &c, files, client.Sampling(!noSample))
+			return publishHere(cmd.Context(), &c, group, files, client.Sampling(!noSample))
 		},
 	}
 	c.add(cmd)
+	cmd.Flags().StringVarP(&into, "group", "g", string(shoal.Public), "the group to publish in")
 	cmd.Flags().BoolVar(&noSample, "no-sample", false, "give nothing of the files' content to the server")
 	return cmd
 }
 
 // publishHere serves the files from this process.
-func publishHere(ctx context.Context, c *common, files []string, sampling client.Sampling) error {
+func publishHere(ctx context.Context, c *common, group shoal.Group, files []string, sampling client.Sampling) error {
 	config, err := c.config(zerolog.WarnLevel)
 	if err != nil {
 		return err
@@ -62,7 +68,7 @@ func publishHere(ctx context.Context, c *common, files []string, sampling client
 		if err != nil {
 			return shoal.Object{}, err
 		}
-		if err := cl.Publish(ctx, shoal.Public, name, file, sampling); err != nil {
+		if err := cl.Publish(ctx, group, name, file, sampling); err != nil {
 			_ = file.Close() // only ever read
 			return shoal.Object{}, err
 		}
@@ -117,7 +123,7 @@ func publishOne(file string, publish func(shoal.Name, string, func(int64)) (shoa
 func newUnpublish() *cobra.Command {
 	var c common
 	cmd := &cobra.Command{
-		Use:   "unpublish NAME...",
+		Use:   "unpublish [GROUP/]NAME...",
 		Short: "Take names away; the files themselves stay where they are",
 		Args:  args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -126,22 +132,46 @@ func newUnpublish() *cobra.Command {
 				return err
 			}
 			defer end()
-			var failures []error
-			for _, given := range names {
-				name, err := shoal.ParseName(given)
-				if err == nil {
-					err = unpublish(cmd.Context(), shoal.Public, name)
-				}
-				if err != nil {
-					failures = append(failures, err)
-					reportFailure(c.json, given, err)
-				}
-			}
-			return joinFailures(failures)
+			return c.eachName(cmd.Context(), names, unpublish)
 		},
 	}
 	c.add(cmd)
 	return cmd
+}
+
+func newStopShare() *cobra.Command {
+	var c common
+	cmd := &cobra.Command{
+		Use:   "stop-share [GROUP/]NAME...",
+		Short: "Offer none of your copies any more; the name goes with the last copy of anybody",
+		Args:  args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			cl, err := c.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer cl.Close()
+			return c.eachName(cmd.Context(), names, cl.StopShare)
+		},
+	}
+	c.add(cmd)
+	return cmd
+}
+
+// eachName does something to each name; one that fails does not keep the others from it.
+func (c *common) eachName(ctx context.Context, names []string, do func(context.Context, shoal.Group, shoal.Name) error) error {
+	var failures []error
+	for _, given := range names {
+		group, name, err := parseNamed(given)
+		if err == nil {
+			err = do(ctx, group, name)
+		}
+		if err != nil {
+			failures = append(failures, err)
+			reportFailure(c.json, given, err)
+		}
+	}
+	return joinFailures(failures)
 }
 
 // unpublisher is the running peer's way to take a name away, or this process's own.

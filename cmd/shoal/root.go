@@ -46,7 +46,8 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newList(), newInfo(), newGet(), newSum(), newBench(), newRPCLog(), newLog(), newSOAP(), newVersion())
+	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newStopShare(), newList(), newInfo(), newGet(),
+		newUser(), newLogin(), newLogout(), newWhoami(), newDevice(), newGroup(), newInvite(), newSum(), newBench(), newRPCLog(), newLog(), newSOAP(), newVersion())
 	return root
 }
 

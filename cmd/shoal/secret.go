@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"shoal"
+	"shoal/server/passwords"
+	"shoal/wire"
+)
+
+// secrets is where passwords and codes come from: a file, the terminal without echo, or the lines of standard input. Never
+// the command line, which others on the machine can read.
+type secrets struct {
+	passwordFile string
+	lines        *bufio.Reader // of standard input; nil before the first
+}
+
+func (s *secrets) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.passwordFile, "password-file", "", "read the password from the first line of this file; \"-\" is standard input")
+}
+
+// secretLimit is more than the longest password has, in bytes.
+const secretLimit = 4096
+
+// password asks for the user's password; twice where it is a new one and a person types it.
+func (s *secrets) password(user string, fresh bool) (wire.Secret, error) {
+	secret, err := s.readPassword(user, fresh)
+	if err != nil {
+		return nil, err
+	}
+	if err := passwords.CheckRules(secret); err != nil {
+		return nil, err
+	}
+	return secret, nil
+}
+
+func (s *secrets) readPassword(user string, fresh bool) ([]byte, error) {
+	if s.passwordFile != "" && s.passwordFile != "-" {
+		f, err := os.Open(s.passwordFile)
+		if err != nil {
+			return nil, shoal.Errorf(shoal.BadRequest, "--password-file: %w", err)
+		}
+		defer func() { _ = f.Close() }() // it was only read
+		return readSecretLine(bufio.NewReaderSize(f, secretLimit), "the password file")
+	}
+	if s.passwordFile == "-" || !onTerminal() {
+		return s.line("the password")
+	}
+	secret, err := ask(fmt.Sprintf("Password of %s: ", printable(user)))
+	if err != nil || !fresh {
+		return secret, err
+	}
+	again, err := ask("The same again: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(secret, again) {
+		return nil, shoal.Errorf(shoal.BadRequest, "the two passwords differ; nothing was done")
+	}
+	return secret, nil
+}
+
+// code asks for the code that makes a user: none, or one as typed.
+func (s *secrets) code() (wire.Secret, error) {
+	var typed []byte
+	var err error
+	if onTerminal() {
+		typed, err = ask("Code, of an invite or the server's first start (empty if anybody may register): ")
+	} else if typed, err = s.line("the code"); errors.Is(err, io.EOF) {
+		typed, err = nil, nil
+	}
+	if typed = bytes.TrimSpace(typed); err != nil || len(typed) == 0 {
+		return nil, err
+	}
+	code, err := passwords.ParseCode(string(typed))
+	return wire.Secret(code), err
+}
+
+// line is the next line of standard input.
+func (s *secrets) line(what string) ([]byte, error) {
+	if s.lines == nil {
+		s.lines = bufio.NewReaderSize(os.Stdin, secretLimit)
+	}
+	return readSecretLine(s.lines, what+" on standard input")
+}
+
+// readSecretLine reads a line without its end. The error is io.EOF, with code BadRequest, where there is none.
+func readSecretLine(r *bufio.Reader, what string) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return nil, shoal.Errorf(shoal.BadRequest, "%s has more than %d bytes in a line", what, secretLimit)
+	case err != nil && (err != io.EOF || len(line) == 0):
+		return nil, shoal.Errorf(shoal.BadRequest, "%s is missing: %w", what, err)
+	}
+	return bytes.TrimRight(bytes.Clone(line), "\r\n"), nil
+}
+
+// onTerminal reports whether a person can be asked.
+func onTerminal() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
+}
+
+// ask reads a line from the terminal, which does not show it.
+func ask(prompt string) ([]byte, error) {
+	fmt.Fprint(os.Stderr, prompt)
+	defer fmt.Fprintln(os.Stderr)
+	fd := int(os.Stdin.Fd())
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("asking on the terminal: %w", err)
+	}
+	stop := restoreOnSignal(fd, state)
+	defer stop()
+	secret, err := term.ReadPassword(fd)
+	if err != nil {
+		return nil, shoal.Errorf(shoal.Canceled, "nothing was typed: %w", err)
+	}
+	return secret, nil
+}
