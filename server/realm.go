@@ -41,12 +41,15 @@ func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, dev
 	root := s.public
 	switch {
 	case realm.Root == root && code == "":
-		return "", nil
+		return "", s.adopt(realm.Successors)
 	case realm.Root != root && realm.Root != (shoal.RealmKey{}) && !s.succeeds(realm.Root):
 		return "", shoal.Errorf(shoal.Untrusted, "the state belongs to the realm %v, and the folder has the key of another one, %v: "+
 			"import the right one (shoal server realm import)", realm.Root, root)
 	}
 	set := &meta.SetRealm{Was: realm.Root, Root: root, Tickets: realm.Tickets, Successors: realm.Successors}
+	if len(s.successions) > 0 {
+		set.Successors = [][]byte{s.successions}
+	}
 	if code != "" {
 		set.FirstCode = passwords.HashCode(code)
 	}
@@ -60,6 +63,15 @@ func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, dev
 		return "", nil
 	}
 	return code, nil
+}
+
+// adopt takes the chain of successions over from the state, where the folder was made from an exported key alone.
+func (s *state) adopt(known [][]byte) error {
+	if len(s.successions) > 0 || len(known) == 0 {
+		return nil
+	}
+	s.successions = known[0]
+	return writeFile(filepath.Join(s.dir, realmFile), encodeRealm(s.public, s.successions))
 }
 
 // holder is who asks for mutations with the rights of whoever has the state folder. They are never asked for again, so
@@ -85,39 +97,62 @@ func (s *state) signTicket(t identity.Ticket) ([]byte, error) {
 	return identity.SignTicket(s.ticket, chain, t)
 }
 
-// loadRealm reads the realm's public key and its successions. In a folder of an earlier version, or a fresh one, they are
-// those of the root key.
+// loadRealm reads the realm's public key and its successions, and the root key if it is there. In a folder of an earlier
+// version, and in a fresh one, all that there is is the root key.
 func (s *state) loadRealm(dir string) error {
 	data, err := os.ReadFile(filepath.Join(dir, realmFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		if s.realm, err = identity.LoadKey(filepath.Join(dir, rootKey)); err != nil {
 			return err
 		}
 		s.public = s.realm.Public()
 		return writeFile(filepath.Join(dir, realmFile), encodeRealm(s.public, nil))
-	case err != nil:
+	}
+	if err != nil {
 		return fmt.Errorf("reading the realm's key: %w", err)
 	}
 	if s.public, s.successions, err = decodeRealm(data); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, rootKey)); errors.Is(err, fs.ErrNotExist) {
+	if s.realm, err = loadRoot(dir, s.public); s.realm == nil && err == nil {
 		return s.loadCertificates(dir)
 	}
-	if s.realm, err = identity.LoadKey(filepath.Join(dir, rootKey)); err != nil {
-		return err
+	return err
+}
+
+// rootFile is where a root key is that was imported, or made by a rotation.
+func rootFile(dir string, root shoal.RealmKey) string {
+	return filepath.Join(dir, fmt.Sprintf("root-%x.key", root[:8]))
+}
+
+// loadRoot reads the root key; nil where it is kept elsewhere.
+func loadRoot(dir string, public shoal.RealmKey) (root *identity.Key, err error) {
+	path := rootFile(dir, public)
+	if _, err := os.Lstat(path); err == nil {
+		root, err = identity.ImportRoot(path)
+		if err != nil {
+			return nil, err
+		}
+	} else if path = filepath.Join(dir, rootKey); !exists(path) {
+		return nil, nil
+	} else if root, err = identity.LoadKey(path); err != nil {
+		return nil, err
 	}
-	if shoal.RealmKey(s.realm.Public()) != s.public {
-		return shoal.Errorf(shoal.Corrupt, "%s is the key of the realm %v, and the folder is of %v; import the right one (shoal server realm import)",
-			rootKey, s.realm.Public(), s.public)
+	if is := shoal.RealmKey(root.Public()); is != public {
+		return nil, shoal.Errorf(shoal.Corrupt, "%s is the key of the realm %v, and the folder is of %v; move it away, and import the right one "+
+			"(shoal server realm import)", path, is, public)
 	}
-	return nil
+	return root, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // loadCertificates reads those that were made for the time without the root key.
 func (s *state) loadCertificates(dir string) (err error) {
-	for name, to := range map[string]*[]byte{serverCert: &s.certificate, ticketCert: &s.ticketChain} {
+	for name, to := range map[string]*[]byte{serverCert: &s.serverCert, ticketCert: &s.ticketCert} {
 		if *to, err = os.ReadFile(filepath.Join(dir, name)); err != nil {
 			return shoal.Errorf(shoal.Untrusted, "the realm's root key is not in the folder, nor what it certified before it was taken away: "+
 				"import it (shoal server realm import): %w", err)

@@ -18,6 +18,7 @@ import (
 	"shoal"
 	"shoal/accept"
 	"shoal/identity"
+	"shoal/ownsocket"
 	"shoal/server/passwords"
 	"shoal/server/registry"
 	"shoal/server/session"
@@ -50,7 +51,8 @@ type Server struct {
 	listener  net.Listener
 	admission *admission
 	host      *session.Host
-	firstCode passwords.Code // of the first user; "" where there is one
+	control   *ownsocket.Server // nil in tests of what is in memory
+	firstCode passwords.Code    // of the first user; "" where there is one
 	beside    background
 	log       zerolog.Logger
 }
@@ -97,6 +99,10 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s.keeper = k
 	if s.firstCode, err = st.settle(ctx, k, s.host.Registry, st.server.Device(), c.Logger); err != nil {
+		k.close()
+		return nil, errors.Join(err, listener.Close(), st.close())
+	}
+	if s.control, err = ownsocket.Listen(c.State, controlSocket); err != nil {
 		k.close()
 		return nil, errors.Join(err, listener.Close(), st.close())
 	}
@@ -169,6 +175,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
+	watching.Go(func() { s.serveHolder(ctx) })
 	s.beside.run(ctx, func() {
 		err = accept.Loop(ctx, s.listener, s.log, func(nc net.Conn) {
 			h, err := s.admission.begin(ctx, nc)
@@ -184,6 +191,18 @@ func (s *Server) Run(ctx context.Context) error {
 	watching.Wait()
 	s.keeper.close()
 	return errors.Join(err, s.keeper.err, s.state.close())
+}
+
+// serveHolder does what whoever holds the state folder asks for.
+func (s *Server) serveHolder(ctx context.Context) {
+	if s.control == nil {
+		return
+	}
+	defer s.control.Close()
+	err := s.control.Serve(ctx, &control{s.keeper, s.host.Passwords, s.state.server.Device(), s.beside.audit})
+	if err != nil {
+		s.log.Error().Err(err).Msg("the socket for whoever holds the state folder ended")
+	}
 }
 
 // serve does everything for one connection.

@@ -23,6 +23,7 @@ const serverKey = "server.key"
 
 // state is the server's folder: the realm's key, the server's own, and that which signs tickets.
 type state struct {
+	dir            string
 	realm          *identity.Key  // the root; nil where it is kept elsewhere
 	public         shoal.RealmKey // the root's
 	successions    []byte         // the chain to it from the realm's first root key
@@ -30,15 +31,28 @@ type state struct {
 	lock           *os.File // held as long as it is open
 
 	mu          sync.Mutex // guards what is below
-	certificate []byte     // of server, with the successions
+	serverCert  []byte     // of server, without the successions
 	renew       time.Time
-	ticketChain []byte // of ticket, likewise
+	ticketCert  []byte // of ticket, without
 	renewTicket time.Time
 }
 
 // openState reads the folder, making what is missing, and keeps other servers out of it. The error has code Busy where
 // there is one already.
 func openState(dir string) (*state, error) {
+	s, err := lockState(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.load(dir); err != nil {
+		s.lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// lockState keeps others out of the folder, and reads nothing.
+func lockState(dir string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
@@ -46,22 +60,18 @@ func openState(dir string) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking the state folder: %w", err)
 	}
-	s := &state{lock: lock}
-	if err := s.load(dir); err != nil {
-		lock.Close()
-		return nil, err
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return &state{dir: dir, lock: lock}, nil
 	}
-	return s, nil
+	lock.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, shoal.Errorf(shoal.Busy, "another server uses the state folder %s; stop it first, or give this one a folder of its own with --state", dir)
+	}
+	return nil, fmt.Errorf("locking the state folder %s: %w", dir, err)
 }
 
 func (s *state) load(dir string) (err error) {
-	err = unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return shoal.Errorf(shoal.Busy, "another server uses the state folder %s; stop it first, or give this one a folder of its own with --state", dir)
-	case err != nil:
-		return fmt.Errorf("locking the state folder %s: %w", dir, err)
-	}
 	if s.server, err = identity.LoadKey(filepath.Join(dir, serverKey)); err != nil {
 		return err
 	}
@@ -71,15 +81,15 @@ func (s *state) load(dir string) (err error) {
 	return s.loadRealm(dir)
 }
 
-// certify returns the realm's certificate for the server's key, a new one when half the life of the last has passed.
+// certify returns the successions and the realm's certificate for the server's key, a new one when half the life of the last has passed.
 func (s *state) certify() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); s.realm != nil && (s.certificate == nil || !now.Before(s.renew)) {
-		s.certificate = slices.Concat(s.successions, identity.CertifyServer(s.realm, s.server.Public(), now, certificateLasts))
+	if now := time.Now(); s.realm != nil && (s.serverCert == nil || !now.Before(s.renew)) {
+		s.serverCert = identity.CertifyServer(s.realm, s.server.Public(), now, certificateLasts)
 		s.renew = now.Add(certificateLasts / 2)
 	}
-	return s.certificate
+	return slices.Concat(s.successions, s.serverCert)
 }
 
 // certifyTickets does as certify does for the key that signs tickets. The error has code Busy where the certificate has
@@ -88,14 +98,14 @@ func (s *state) certifyTickets() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if s.realm != nil && (s.ticketChain == nil || !now.Before(s.renewTicket)) {
-		s.ticketChain = slices.Concat(s.successions, identity.CertifyTicketKey(s.realm, s.ticket.Public(), now, certificateLasts))
+	if s.realm != nil && (s.ticketCert == nil || !now.Before(s.renewTicket)) {
+		s.ticketCert = identity.CertifyTicketKey(s.realm, s.ticket.Public(), now, certificateLasts)
 		s.renewTicket = now.Add(certificateLasts / 2)
 	}
-	if expires, err := identity.Expires(s.ticketChain); err != nil || !now.Before(expires) {
+	if expires, err := identity.Expires(s.ticketCert); err != nil || !now.Before(expires) {
 		return nil, shoal.Errorf(shoal.Busy, "the server's certificate for tickets has expired; whoever runs it must import the realm's root key (shoal server realm import)")
 	}
-	return s.ticketChain, nil
+	return slices.Concat(s.successions, s.ticketCert), nil
 }
 
 func (s *state) close() error { return s.lock.Close() }

@@ -65,14 +65,12 @@ func newServer() *cobra.Command {
 	}
 	c.addLocal(cmd, "server")
 	log.add(cmd)
+	addEtcd(cmd, &config.Etcd)
+	cmd.AddCommand(newBackup(), newRestore(), newRealm())
 	f := cmd.Flags()
 	f.StringVar(&config.Listen, "listen", ":7400", "the address to listen on, HOST:PORT; port 0 for any free one")
 	f.StringVar(&config.Soap, "soap", os.Getenv("SHOAL_SOAP"), "the enrichment service's URL, which tells what published files are (SHOAL_SOAP)")
 	f.StringVar(&registration, "registration", envOr("SHOAL_REGISTRATION", "invite"), "who may make a user: open (everybody), invite (who has one), closed (SHOAL_REGISTRATION)")
-	f.StringArrayVar(&config.Etcd.Endpoints, "etcd", nil, "keep the state in the etcd at this URL instead of --state; can be repeated for the members of a cluster")
-	f.StringVar(&config.Etcd.CAFile, "etcd-ca", "", "the certificate of the authority that certified that etcd, a PEM file")
-	f.StringVar(&config.Etcd.CertFile, "etcd-cert", "", "the certificate that etcd knows this server by, a PEM file")
-	f.StringVar(&config.Etcd.KeyFile, "etcd-key", "", "the key of --etcd-cert, a PEM file")
 	f.StringVar(&config.LogSocket, "log-socket", "", "the log service's socket: log.sock in its state folder, for those who may read the log")
 	f.StringArrayVar(&readers, "log-reader", nil, "a device that may read the log through the server; can be repeated")
 	return cmd
