@@ -14,6 +14,10 @@ func bridge(log zerolog.Logger) *zap.Logger {
 	return zap.New(&core{log: log}, zap.WithFatalHook(fatal{log}))
 }
 
+// firstStart is what etcd calls an error whenever a new folder is opened, and is none: it has nothing yet whose version
+// could be told.
+const firstStart = "failed to update storage version"
+
 // core is a zapcore.Core over zerolog.
 type core struct {
 	log    zerolog.Logger
@@ -36,6 +40,7 @@ func (c *core) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.Ch
 func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	level := zerolog.DebugLevel
 	switch {
+	case e.Message == firstStart:
 	case e.Level > zapcore.ErrorLevel:
 		level = zerolog.ErrorLevel
 	case e.Level == zapcore.ErrorLevel:
