@@ -13,17 +13,27 @@ import (
 	"shoal/client/tracker"
 )
 
+// opener connects to the server, when what was given is known to make sense.
+type opener func() (*tracker.Tracker, error)
+
 // command makes a command that asks the server; do is given what the command line says.
-func (c *common) command(use, short string, check cobra.PositionalArgs, do func(context.Context, *tracker.Tracker, []string) error) *cobra.Command {
+func (c *common) command(use, short string, check cobra.PositionalArgs, do func(context.Context, opener, []string) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Args: args(check),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			cl, err := c.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			return do(cmd.Context(), cl.Session(), given)
+			var cl *client.Client
+			defer func() {
+				if cl != nil {
+					cl.Close()
+				}
+			}()
+			return do(cmd.Context(), func() (_ *tracker.Tracker, err error) {
+				if cl, err = c.open(cmd.Context()); err != nil {
+					cl = nil // closed already
+					return nil, err
+				}
+				return cl.Session(), nil
+			}, given)
 		},
 	}
 	c.add(cmd)
@@ -104,7 +114,7 @@ func tellDaemon(ctx context.Context, c *common) error {
 func newLogin() *cobra.Command {
 	var e enrolment
 	cmd := e.command("login NAME", "Enrol this device as one of a user's", cobra.ExactArgs(1),
-		func(ctx context.Context, t *tracker.Tracker, given []string) error {
+		func(ctx context.Context, open opener, given []string) error {
 			user, err := parseUser(given[0])
 			if err == nil {
 				err = e.checkLabel()
@@ -117,6 +127,10 @@ func newLogin() *cobra.Command {
 				return err
 			}
 			defer clear(password)
+			t, err := open()
+			if err != nil {
+				return err
+			}
 			if err := t.Login(ctx, user, password, e.label); err != nil {
 				return err
 			}
@@ -132,7 +146,11 @@ func newLogin() *cobra.Command {
 func newLogout() *cobra.Command {
 	var c common
 	return c.command("logout", "End this device's enrolment", cobra.NoArgs,
-		func(ctx context.Context, t *tracker.Tracker, _ []string) error {
+		func(ctx context.Context, open opener, _ []string) error {
+			t, err := open()
+			if err != nil {
+				return err
+			}
 			if err := t.Logout(ctx); err != nil {
 				return err
 			}
@@ -144,7 +162,11 @@ func newLogout() *cobra.Command {
 func newWhoami() *cobra.Command {
 	var c common
 	return c.command("whoami", "Show whose device this is", cobra.NoArgs,
-		func(ctx context.Context, t *tracker.Tracker, _ []string) error {
+		func(ctx context.Context, open opener, _ []string) error {
+			t, err := open()
+			if err != nil {
+				return err
+			}
 			me, err := t.Whoami(ctx)
 			if err != nil {
 				return err

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal"
-	"shoal/client/tracker"
 	"shoal/identity"
 	"shoal/server/passwords"
 	"shoal/wire"
@@ -33,13 +32,17 @@ func newGroupCreate() *cobra.Command {
 	var c common
 	var grace time.Duration
 	cmd := c.command("create GROUP", "Create a group, which you own then", cobra.ExactArgs(1),
-		func(ctx context.Context, t *tracker.Tracker, given []string) error {
+		func(ctx context.Context, open opener, given []string) error {
 			group, err := shoal.ParseGroup(given[0])
 			if err != nil {
 				return err
 			}
 			if grace < 0 || grace > identity.MaxGrace {
 				return shoal.Errorf(shoal.BadRequest, "--offline-grace is up to %v, not %v", identity.MaxGrace, grace)
+			}
+			t, err := open()
+			if err != nil {
+				return err
 			}
 			if err := t.CreateGroup(ctx, group, uint32(grace/time.Second)); err != nil {
 				return err
@@ -59,12 +62,16 @@ func newGroupVerb(use, short string, verb wire.GroupVerb, done string) *cobra.Co
 	if verb.NamesUser() {
 		given, full = 2, full+" USER"
 	}
-	return c.command(full, short, cobra.ExactArgs(given), func(ctx context.Context, t *tracker.Tracker, given []string) error {
+	return c.command(full, short, cobra.ExactArgs(given), func(ctx context.Context, open opener, given []string) error {
 		group, err := shoal.ParseGroup(given[0])
 		user := ""
 		if err == nil && verb.NamesUser() {
 			user, err = parseUser(given[1])
 		}
+		if err != nil {
+			return err
+		}
+		t, err := open()
 		if err != nil {
 			return err
 		}
@@ -85,7 +92,11 @@ func newGroupVerb(use, short string, verb wire.GroupVerb, done string) *cobra.Co
 func newGroupList() *cobra.Command {
 	var c common
 	cmd := c.command("list", "List your groups: name, what you are in it, number of members, owner", cobra.NoArgs,
-		func(ctx context.Context, t *tracker.Tracker, _ []string) error {
+		func(ctx context.Context, open opener, _ []string) error {
+			t, err := open()
+			if err != nil {
+				return err
+			}
 			groups, err := t.Groups(ctx)
 			if err != nil {
 				return err
@@ -113,8 +124,12 @@ func newGroupList() *cobra.Command {
 
 func newMembers(use, short string, which wire.MembersWhich) *cobra.Command {
 	var c common
-	return c.command(use+" GROUP", short, cobra.ExactArgs(1), func(ctx context.Context, t *tracker.Tracker, given []string) error {
+	return c.command(use+" GROUP", short, cobra.ExactArgs(1), func(ctx context.Context, open opener, given []string) error {
 		group, err := shoal.ParseGroup(given[0])
+		if err != nil {
+			return err
+		}
+		t, err := open()
 		if err != nil {
 			return err
 		}
@@ -139,7 +154,7 @@ func newInvite() *cobra.Command {
 	var c common
 	var lasts time.Duration
 	cmd := c.command("invite GROUP", "Print a code that makes one new user, who is in the group from then on", cobra.ExactArgs(1),
-		func(ctx context.Context, t *tracker.Tracker, given []string) error {
+		func(ctx context.Context, open opener, given []string) error {
 			group, err := shoal.ParseGroup(given[0])
 			if err != nil {
 				return err
@@ -147,6 +162,10 @@ func newInvite() *cobra.Command {
 			const most = 30 * 24 * time.Hour
 			if lasts <= 0 || lasts > most {
 				return shoal.Errorf(shoal.BadRequest, "--expires-in is up to %v, not %v", most, lasts)
+			}
+			t, err := open()
+			if err != nil {
+				return err
 			}
 			code := passwords.NewCode()
 			expires := t.Now().Add(lasts).UTC().Truncate(time.Millisecond)

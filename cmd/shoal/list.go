@@ -79,7 +79,9 @@ func typeText(f shoal.Facts) string {
 // printable replaces what a terminal would obey.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+		switch {
+		case unicode.IsControl(r), r == unicode.ReplacementChar, r == '\u2028', r == '\u2029', // ends lines
+			r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069': // turns the direction of text
 			return '?'
 		}
 		return r

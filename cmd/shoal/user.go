@@ -9,7 +9,6 @@ import (
 
 	"shoal"
 	"shoal/client"
-	"shoal/client/tracker"
 )
 
 func newUser() *cobra.Command {
@@ -19,7 +18,7 @@ func newUser() *cobra.Command {
 func newUserCreate() *cobra.Command {
 	var e enrolment
 	cmd := e.command("create NAME", "Create a user, and enrol this device as the user's", cobra.ExactArgs(1),
-		func(ctx context.Context, t *tracker.Tracker, given []string) error {
+		func(ctx context.Context, open opener, given []string) error {
 			user, err := parseUser(given[0])
 			if err == nil {
 				err = e.checkLabel()
@@ -37,6 +36,10 @@ func newUserCreate() *cobra.Command {
 				return err
 			}
 			defer clear(code)
+			t, err := open()
+			if err != nil {
+				return err
+			}
 			group, err := t.Register(ctx, user, password, code, e.label)
 			if err != nil {
 				return err
@@ -60,7 +63,11 @@ func newUserCreate() *cobra.Command {
 func newUserList() *cobra.Command {
 	var c common
 	return c.command("list", "List the users: name, since when, number of devices, whether an admin", cobra.NoArgs,
-		func(ctx context.Context, t *tracker.Tracker, _ []string) error {
+		func(ctx context.Context, open opener, _ []string) error {
+			t, err := open()
+			if err != nil {
+				return err
+			}
 			users, err := t.Users(ctx)
 			if err != nil {
 				return err
@@ -85,8 +92,12 @@ func newUserList() *cobra.Command {
 func newUserDelete() *cobra.Command {
 	var c common
 	cmd := c.command("delete NAME", "Delete a user, with all devices", cobra.ExactArgs(1),
-		func(ctx context.Context, t *tracker.Tracker, given []string) error {
+		func(ctx context.Context, open opener, given []string) error {
 			user, err := parseUser(given[0])
+			if err != nil {
+				return err
+			}
+			t, err := open()
 			if err != nil {
 				return err
 			}
@@ -108,13 +119,17 @@ func newDevice() *cobra.Command {
 func newDeviceList() *cobra.Command {
 	var c common
 	cmd := c.command("list [USER]", "List one's devices: key, since when, label", cobra.MaximumNArgs(1),
-		func(ctx context.Context, t *tracker.Tracker, given []string) error {
+		func(ctx context.Context, open opener, given []string) error {
 			user := ""
 			if len(given) > 0 {
 				var err error
 				if user, err = parseUser(given[0]); err != nil {
 					return err
 				}
+			}
+			t, err := open()
+			if err != nil {
+				return err
 			}
 			devices, err := t.Devices(ctx, user)
 			if err != nil {
@@ -146,8 +161,12 @@ func newDeviceList() *cobra.Command {
 func newDeviceRevoke() *cobra.Command {
 	var c common
 	return c.command("revoke DEVICE", "End a device's enrolment: one that is lost, or not used any more", cobra.ExactArgs(1),
-		func(ctx context.Context, t *tracker.Tracker, given []string) error {
+		func(ctx context.Context, open opener, given []string) error {
 			device, err := shoal.ParseDeviceID(given[0])
+			if err != nil {
+				return err
+			}
+			t, err := open()
 			if err != nil {
 				return err
 			}
