@@ -63,6 +63,7 @@ func TestHolder(t *testing.T) {
 	must(t, err)
 	_, err = Backup(t.Context(), state, Etcd{}, backup, zerolog.Nop())
 	want(t, err, shoal.Exists, backup)
+	must(t, ann.Close())
 	must(t, stop())
 	must(t, CreateUser(t.Context(), state, Etcd{}, "bob", []byte(goodPassword), zerolog.Nop()))
 
@@ -112,7 +113,9 @@ func TestRootKey(t *testing.T) {
 	_, err := OpenRootKey(state)
 	want(t, err, shoal.Busy, "another server")
 	must(t, CreateUser(t.Context(), state, Etcd{}, "ann", []byte(goodPassword), zerolog.Nop()))
-	ask(t, logIn(t, s, "ann").Established, wire.KindGroup, &wire.GroupChange{Sequence: 2, Verb: wire.CreateGroup, Group: "lab", Grace: 60}, &wire.MutationReply{})
+	ann := logIn(t, s, "ann")
+	ask(t, ann.Established, wire.KindGroup, &wire.GroupChange{Sequence: 2, Verb: wire.CreateGroup, Group: "lab", Grace: 60}, &wire.MutationReply{})
+	must(t, ann.Close())
 	must(t, stop())
 
 	with := func(do func(r *RootKey)) {
@@ -129,6 +132,7 @@ func TestRootKey(t *testing.T) {
 		for _, root := range roots {
 			checkTicket(t, s, ann, root)
 		}
+		must(t, ann.Close()) // or the server would wait for it
 		must(t, stop())
 	}
 	with(func(r *RootKey) {

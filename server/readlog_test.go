@@ -94,6 +94,7 @@ func TestReadLog(t *testing.T) {
 
 // A log service that is away, or does not answer, costs the one who asks a moment, and nobody else anything.
 func TestReadLogThatHangs(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "log.sock")
 	l, err := net.Listen("unix", path) // whose backlog takes connections, and nobody else does
 	must(t, err)

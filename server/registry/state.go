@@ -17,7 +17,7 @@ type state struct {
 	order    names[meta.Username]
 	devices  map[shoal.DeviceID]*meta.Device
 	groups   map[shoal.Group]*group
-	known    names[shoal.Group] // the groups that have a record
+	known    names[shoal.Group]              // the groups that have a record
 	places   map[meta.Username][]shoal.Group // those that a user is in or asks to be in
 }
 

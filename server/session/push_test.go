@@ -127,7 +127,7 @@ func TestPushes(t *testing.T) {
 		c.quiet()
 		c.close()
 	}
-	if r.host.Hub.byDevice != nil && len(r.host.Hub.byDevice) != 0 {
+	if len(r.host.Hub.byDevice) != 0 {
 		t.Errorf("sessions are left: %v", r.host.Hub.byDevice)
 	}
 }
