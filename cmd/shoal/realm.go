@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"shoal"
@@ -109,5 +110,36 @@ func newRealmRotate() *cobra.Command {
 		},
 	}
 	c.addHolder(cmd)
+	return cmd
+}
+
+func newServerUser() *cobra.Command {
+	var c common
+	var etcd server.Etcd
+	var from secrets
+	cmd := &cobra.Command{
+		Use:   "user NAME",
+		Short: "Make a user, as whoever holds the server's state folder; the first one is an admin",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			password, err := from.password(given[0], true)
+			if err != nil {
+				return err
+			}
+			defer clear(password)
+			if err := server.CreateUser(cmd.Context(), c.state, etcd, given[0], password, c.logger(zerolog.WarnLevel)); err != nil {
+				return err
+			}
+			if c.json {
+				printJSON(map[string]any{"event": "created", "user": given[0]})
+			} else {
+				fmt.Printf("user  %s\n", printable(given[0]))
+			}
+			return nil
+		},
+	}
+	c.addHolder(cmd)
+	addEtcd(cmd, &etcd)
+	from.add(cmd)
 	return cmd
 }
