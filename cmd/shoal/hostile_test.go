@@ -63,7 +63,9 @@ func TestHostileNames(t *testing.T) {
 				check(codes, "", "group", verb, "--", "lab", name)
 			}
 		}
-		check(codes, "", "invite", "--", name)
+		if i < len(hostileNames) || i%2 == 0 {
+			check(codes, "", "invite", "--", name)
+		}
 		if i < len(hostileNames) {
 			check(bad, "", "group", "create", "--", name)
 			check(bad, password, "user", "create", "--", name)
@@ -72,7 +74,7 @@ func TestHostileNames(t *testing.T) {
 		if len(codes) == 1 && codes[0] == 3 {
 			codes = denied
 		}
-		if name != "" { // for devices and users "" is an argument like any other
+		if i < len(hostileNames) || i%2 == 1 {
 			check(append([]int{2}, codes...), "", "user", "delete", "--", name)
 			check(append([]int{2}, codes...), "", "device", "list", "--", name)
 		}
