@@ -93,42 +93,14 @@ func open(ctx context.Context, c Config, serving Serving, changed, gone func(sho
 	if err != nil {
 		return nil, err
 	}
-	bulk := c.Transport
-	bulk.Buffer = identity.BulkBuffer
+	bulk := bulkOf(c.Transport)
 	cl := &Client{
 		config: c, key: key, shelf: peer.NewShelf(), fatal: make(chan error, 1), gone: gone,
 		pool: peer.NewPool(key, bulk, link.TCP(bulk), new(store.Buffers), c.Log),
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	cl.cancel = cancel
-	if err := cl.followRealm(runCtx, pins); err != nil {
-		cancel()
-		return nil, err
-	}
-	trust := &trust{pins: pins, server: c.Server, given: c.Pin, proven: cl.realm.Trust}
-	config := tracker.Config{
-		Server: c.Server, Key: key, Transport: c.Transport, Events: cl.events(runCtx), Log: c.Log,
-		Accept: func(reply *wire.HelloReply) error { return trust.accept(reply) },
-	}
-	var l net.Listener
-	if serving {
-		if l, err = listen(c); err != nil {
-			cancel()
-			return nil, err
-		}
-		cl.address = l.Addr()
-		config.Addresses = addressesOf(l.Addr(), c.Transport.Security)
-	}
-	cl.tracker = tracker.New(config)
-	if serving {
-		server := peer.Server{Key: key, Transport: bulk, Shelf: cl.shelf, Realm: cl.realm, Changed: changed, Log: c.Log}
-		cl.run.Go(func() {
-			if err := server.Run(runCtx, l); err != nil {
-				c.Log.Error().Err(err).Msg("serving peers ended")
-			}
-		})
-	}
-	err = cl.connect(ctx, trust)
+	err = cl.start(ctx, runCtx, pins, serving, changed)
 	if err != nil && !errors.Is(err, shoal.Unreachable) {
 		cl.Close()
 		return nil, err
@@ -139,6 +111,44 @@ func open(ctx context.Context, c Config, serving Serving, changed, gone func(sho
 		}
 	})
 	return cl, err
+}
+
+// bulkOf is the transport for connections that carry pieces.
+func bulkOf(t identity.Transport) identity.Transport {
+	t.Buffer = identity.BulkBuffer
+	return t
+}
+
+// start listens for peers, until run ends, if the Client serves, and connects to the server.
+func (c *Client) start(ctx, run context.Context, pins identity.Pins, serving Serving, changed func(shoal.Swarm, error)) error {
+	if err := c.followRealm(pins); err != nil {
+		return err
+	}
+	trust := &trust{pins: pins, server: c.config.Server, given: c.config.Pin, proven: c.realm.Trust}
+	config := tracker.Config{
+		Server: c.config.Server, Key: c.key, Transport: c.config.Transport, Events: c.events(run), Log: c.config.Log,
+		Accept: func(reply *wire.HelloReply) error { return trust.accept(reply) },
+	}
+	if !serving {
+		c.tracker = tracker.New(config)
+		return c.connect(ctx, trust)
+	}
+	l, err := listen(c.config)
+	if err != nil {
+		return err
+	}
+	c.address = l.Addr()
+	config.Addresses = addressesOf(l.Addr(), c.config.Transport.Security)
+	c.tracker = tracker.New(config)
+	server := peer.Server{
+		Key: c.key, Transport: bulkOf(c.config.Transport), Shelf: c.shelf, Realm: c.realm, Changed: changed, Log: c.config.Log,
+	}
+	c.run.Go(func() {
+		if err := server.Run(run, l); err != nil {
+			c.config.Log.Error().Err(err).Msg("serving peers ended")
+		}
+	})
+	return c.connect(ctx, trust)
 }
 
 // connect opens the session with the server, and asks whom to trust where that is not known.

@@ -15,25 +15,22 @@ import (
 
 // followRealm makes ready what goes by the realm's tickets. Until a server is reached, the realm is the one that is pinned
 // or was given.
-func (c *Client) followRealm(ctx context.Context, pins identity.Pins) error {
-	root, pinned, err := pins.Lookup(c.config.Server)
-	if err != nil {
-		return err
-	}
+func (c *Client) followRealm(pins identity.Pins) error {
 	c.realm = tickets.NewRealm(tickets.Config{
 		Now:            func() time.Time { return c.tracker.Now() },
 		Reachable:      func() bool { return c.tracker.Reachable() },
 		RequireTickets: RequireTickets,
 	})
+	c.keeper = tickets.NewKeeper(c.realm, c.key.Device(), func(ctx context.Context, group shoal.Group) ([]byte, error) {
+		return c.tracker.Ticket(ctx, group)
+	}, c.config.Log)
+	root, pinned, err := pins.Lookup(c.config.Server)
 	if pinned {
 		c.realm.Trust(identity.NewAuthority(root))
 	} else if c.config.Pin != nil {
 		c.realm.Trust(identity.NewAuthority(*c.config.Pin))
 	}
-	c.keeper = tickets.NewKeeper(c.realm, c.key.Device(), func(ctx context.Context, group shoal.Group) ([]byte, error) {
-		return c.tracker.Ticket(ctx, group)
-	}, c.config.Log)
-	return nil
+	return err
 }
 
 // events are what the server tells by itself, until ctx ends.
