@@ -56,6 +56,9 @@ func (s *Session) register(ctx context.Context, m *wire.Register) (reply *wire.R
 		code = passwords.HashCode(typed)
 	}
 	if err := s.mayRegister(user, code); err != nil {
+		if who, _ := s.host.Registry.Who(s.device); who.User != "" {
+			err = alreadyIn(who.User)
+		}
 		return nil, err
 	}
 	if user.Password, err = s.host.Passwords.Hash(ctx, s.address(), m.Password); err != nil {

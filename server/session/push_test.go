@@ -200,6 +200,8 @@ func TestRegisterAgain(t *testing.T) {
 	other := connect(t, r.host, identity.NewKey())
 	_, err = ask(other, "newer")
 	want(t, err, shoal.Denied, "invite")
+	err = c.ask(wire.KindRegister, &wire.Register{Sequence: 2, User: "newest", Password: []byte(goodPassword)}, &wire.RegisterReply{})
+	want(t, err, shoal.Exists, `"new"`)
 	login := func(c *client, sequence uint64, password string) (reply wire.MutationReply, err error) {
 		err = c.ask(wire.KindLogin, &wire.Login{Sequence: sequence, User: "new", Password: []byte(password), Label: "desk"}, &reply)
 		return reply, err
