@@ -63,7 +63,8 @@ func (t *Tracker) signCandidates(l *link.Link) []byte {
 	return identity.SignCandidates(t.config.Key, t.config.Addresses(l.Observed), t.Now(), candidateLife)
 }
 
-// republish publishes again what this process has published: a server that lost its memory learns it anew.
+// republish publishes again what this process has published: a server that was restarted learns anew what it does not
+// store, the facts about files. A name that has been taken away meanwhile stays so.
 func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
 	t.mu.Lock()
 	todo := maps.Clone(t.published)
@@ -72,10 +73,7 @@ func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
 		if !t.isPublished(label, p.object) { // forgotten meanwhile
 			continue
 		}
-		m := wire.Publish{
-			Sequence: t.nextSequence(), Group: label.group, Name: label.name, Content: p.object, Head: p.sample.of(p.object),
-		}
-		err := l.Call(ctx, wire.KindPublish, &m, &wire.MutationReply{})
+		err := t.publishAgain(ctx, l, label, p)
 		var lost *link.LostError
 		if errors.As(err, &lost) || ctx.Err() != nil {
 			return err
@@ -85,6 +83,21 @@ func (t *Tracker) republish(ctx context.Context, l *link.Link) error {
 		}
 	}
 	return nil
+}
+
+func (t *Tracker) publishAgain(ctx context.Context, l *link.Link, is label, p publication) error {
+	var now wire.LookupReply
+	err := l.Call(ctx, wire.KindLookup, &wire.Lookup{Group: is.group, Name: is.name}, &now)
+	if errors.Is(err, shoal.NotFound) {
+		t.Forget(is.group, is.name)
+	}
+	if err != nil {
+		return err
+	}
+	m := wire.Publish{
+		Sequence: t.nextSequence(), Group: is.group, Name: is.name, Content: p.object, Head: p.sample.of(p.object),
+	}
+	return l.Call(ctx, wire.KindPublish, &m, &wire.MutationReply{})
 }
 
 func (t *Tracker) isPublished(l label, o shoal.Object) bool {

@@ -179,11 +179,23 @@ func (s *server) note(f wire.Frame) []byte {
 		}
 		s.announced = append(s.announced, a)
 	case wire.KindLookup:
-		m = &wire.LookupReply{Name: "it", Content: object(1)}
+		m = s.found(f)
 	case wire.KindList:
 		m = &wire.ListReply{}
 	}
 	return wire.AppendReply(nil, f.Kind, f.ID, m)
+}
+
+// found is what a LOOKUP finds: what was published by that name, or else something. mu is held.
+func (s *server) found(f wire.Frame) wire.Message {
+	var l wire.Lookup
+	if err := wire.Decode(slices.Clone(f.Body), &l); err != nil {
+		s.t.Error(err)
+	}
+	if p, known := s.names[l.Name]; known {
+		return &wire.LookupReply{Name: p.Name, Content: p.Content}
+	}
+	return &wire.LookupReply{Name: "it", Content: object(1)}
 }
 
 func object(n byte) shoal.Object { return shoal.Object{ID: shoal.FileID{n}, Size: int64(n)} }
@@ -249,6 +261,35 @@ func TestReconnects(t *testing.T) {
 			s.mu.Unlock()
 		}
 		must(t, stop())
+	})
+}
+
+// A name that was taken away while this process was away is not brought back.
+func TestDeletedStaysDeleted(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		must(t, tr.Publish(t.Context(), shoal.Public, "gone", object(1), nil))
+		must(t, tr.Publish(t.Context(), shoal.Public, "kept", object(2), nil))
+		must(t, tr.Announced(t.Context()))
+		s.mu.Lock()
+		s.published = nil
+		s.mu.Unlock()
+		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
+			var l wire.Lookup
+			if f.Kind != wire.KindLookup || wire.Decode(slices.Clone(f.Body), &l) != nil {
+				return nil, false, false
+			}
+			return wire.AppendError(nil, f.Kind, f.ID, shoal.NotFound), l.Name == "gone", false
+		})
+		for range 2 {
+			s.hangUp()
+			time.Sleep(time.Minute)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.published) != 2 || s.published[0].Name != "kept" || s.published[1].Name != "kept" {
+			t.Errorf("published again: %+v", s.published)
+		}
 	})
 }
 
