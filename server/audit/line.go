@@ -61,7 +61,7 @@ func (l *Log) writeLine(n *line, stamp *soap.Stamp, place uint64) {
 		out.Int(fieldLost, n.lost)
 	case n.read != nil:
 		out.Str(rpclog.KeyOperation, e.Operation).Dur(rpclog.KeyDuration, e.Duration).
-			Uint64("list", n.read.lists).Uint64("lookup", n.read.lookups).Uint64("log", n.read.logs).Uint64("failed", n.read.failed)
+			Uint64("list", n.read.lists).Uint64("lookup", n.read.lookups).Uint64("log", n.read.logs).Uint64("other", n.read.others).Uint64("failed", n.read.failed)
 	default:
 		writeEvent(out, e)
 	}

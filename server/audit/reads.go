@@ -13,12 +13,13 @@ import (
 const maxEnded = 65_536
 
 // count is what a device has read.
-type count struct{ lists, lookups, logs, failed uint64 }
+type count struct{ lists, lookups, logs, others, failed uint64 }
 
 func (c *count) add(more count) {
 	c.lists += more.lists
 	c.lookups += more.lookups
 	c.logs += more.logs
+	c.others += more.others
 	c.failed += more.failed
 }
 
@@ -36,9 +37,9 @@ func newReads() reads {
 
 // Reader counts what one session reads. The methods are for one goroutine.
 type Reader struct {
-	log                          *Log
-	device                       shoal.DeviceID
-	lists, lookups, logs, failed atomic.Uint64
+	log                                  *Log
+	device                               shoal.DeviceID
+	lists, lookups, logs, others, failed atomic.Uint64
 }
 
 // Begin counts the reads of a session from now on; End must be called.
@@ -61,6 +62,9 @@ func (r *Reader) Lookup(err error) { r.count(&r.lookups, err) }
 // Log counts one LOG. If it was recorded as an event, whoever follows the log would make it grow.
 func (r *Reader) Log(err error) { r.count(&r.logs, err) }
 
+// Other counts one question about users or groups.
+func (r *Reader) Other(err error) { r.count(&r.others, err) }
+
 func (r *Reader) count(of *atomic.Uint64, err error) {
 	of.Add(1)
 	if err != nil {
@@ -82,7 +86,7 @@ func (r *Reader) End() {
 
 // take returns what has been counted since it was taken last.
 func (r *Reader) take() count {
-	return count{r.lists.Swap(0), r.lookups.Swap(0), r.logs.Swap(0), r.failed.Swap(0)}
+	return count{r.lists.Swap(0), r.lookups.Swap(0), r.logs.Swap(0), r.others.Swap(0), r.failed.Swap(0)}
 }
 
 // put adds what a session has read to sums. mu is held.

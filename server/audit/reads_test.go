@@ -19,6 +19,7 @@ func TestReads(t *testing.T) {
 			b.Lookup(shoal.NotFound)
 		}
 		a.Log(nil)
+		a.Other(nil)
 		b.End()
 		time.Sleep(readsEvery + time.Second)
 		got := out.entries(t)
@@ -28,7 +29,7 @@ func TestReads(t *testing.T) {
 		delete(got[0], "stamp_time")
 		delete(got[0], "zone")
 		wantFields(t, got[0], map[string]any{
-			"level": "info", "message": "read", "op": "read", "user": device.String(), "list": 5.0, "lookup": 10.0, "log": 1.0, "failed": 5.0,
+			"level": "info", "message": "read", "op": "read", "user": device.String(), "list": 5.0, "lookup": 10.0, "log": 1.0, "other": 1.0, "failed": 5.0,
 			"duration": 60_000.0, "clock": "own",
 		})
 		a.List(nil)

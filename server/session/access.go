@@ -25,6 +25,7 @@ type rule struct {
 	// inside says that who may is decided within the transaction that does it, out of the state at that time, and not
 	// before: one who asks again, and meanwhile may not, still gets the answer from the first time.
 	inside bool
+	reads  bool // it is counted as reading, and not told one by one
 	slow   bool // it waits for others than the client: what has been answered before is sent first
 	answer func(*Session, context.Context, wire.Message) (wire.Message, error)
 }
@@ -61,14 +62,14 @@ var access = map[wire.Kind]rule{
 	wire.KindRegister: {who: anyDevice, inside: true, slow: true, answer: answered((*Session).register)},
 	wire.KindLogin:    {who: anyDevice, inside: true, slow: true, answer: answered((*Session).login)},
 	wire.KindLogout:   {who: user, inside: true, slow: true, answer: answered((*Session).logout)},
-	wire.KindWhoami:   {who: user, answer: answered((*Session).whoami)},
-	wire.KindUsers:    {who: user, answer: answered((*Session).users)},
-	wire.KindDevices:  {who: user, answer: answered((*Session).devices)}, // of others: for admins
+	wire.KindWhoami:   {who: user, reads: true, answer: answered((*Session).whoami)},
+	wire.KindUsers:    {who: user, reads: true, answer: answered((*Session).users)},
+	wire.KindDevices:  {who: user, reads: true, answer: answered((*Session).devices)}, // of others: for admins
 	wire.KindAccount:  {who: user, inside: true, slow: true, answer: answered((*Session).account)},
 
 	wire.KindGroup:     {who: user, inside: true, slow: true, answer: answered((*Session).group)}, // by the verb: owners
-	wire.KindGroups:    {who: user, answer: answered((*Session).groups)},
-	wire.KindMembers:   {who: member, answer: answered((*Session).members)}, // those who ask to be: for the owner
+	wire.KindGroups:    {who: user, reads: true, answer: answered((*Session).groups)},
+	wire.KindMembers:   {who: member, reads: true, answer: answered((*Session).members)}, // those who ask to be: for the owner
 	wire.KindInvite:    {who: owner, inside: true, slow: true, answer: answered((*Session).invite)},
 	wire.KindStopShare: {who: member, inside: true, slow: true, answer: answered((*Session).stopShare)},
 	wire.KindTicket:    {who: member, answer: answered((*Session).ticket)},

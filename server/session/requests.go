@@ -32,6 +32,9 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 		}
 	}
 	reply, err := row.answer(s, ctx, m)
+	if row.reads {
+		s.reads.Other(err)
+	}
 	var ends endError
 	switch {
 	case errors.As(err, &ends):
