@@ -10,38 +10,43 @@ import (
 )
 
 // TestReadme and TestOperations do what the documents tell a newcomer to do.
-func TestReadme(t *testing.T) { follow(t, "README.md", 2) }
+func TestReadme(t *testing.T) { follow(t, "README.md", 3) }
 
 func TestOperations(t *testing.T) { follow(t, "docs/OPERATIONS.md", 4) }
 
-// follow starts the daemons of the blocks that are marked as such, of which there must be that many, and runs the
-// commands of those that are marked as tested. On an island, because the ports are those of the text.
+// follow carries out the blocks that are marked as tested, in the order in which they stand: it starts daemons, of which
+// there must be that many, and runs the rest. What the last server printed is put in where the text says so. On an
+// island, because the ports are those of the text.
 func follow(t *testing.T, name string, daemons int) {
 	t.Parallel()
-	text := document(t, name)
-	commands, start := markedBlocks(text, "<!-- tested -->"), markedBlocks(text, "<!-- tested: daemon -->")
-	if len(commands) == 0 || len(start) != daemons {
-		t.Fatalf("%s has %d tested blocks and %d of daemons", name, len(commands), len(start))
-	}
+	blocks := markedBlocks(document(t, name))
 	w := bareWorld(t)
 	island := newIsland(w)
 	shell := func(script string) *process {
 		return island.launch("/bin/sh", []string{"PATH=" + w.searchPath(), "HOME=" + w.dir, "LC_ALL=C.UTF-8", noSleep}, "-euc", script)
 	}
-	var realm string
-	for _, block := range start {
-		daemon := shell("exec " + strings.ReplaceAll(block, "FINGERPRINT", realm))
-		// Each ends what it has to say at its start with the realm, the device, or where it is found.
-		said := daemon.awaitOutput(regexp.MustCompile(`(?m)^(?:realm|device|key|wsdl) +(\S+)$`))
-		if strings.HasPrefix(block, "shoal server") {
-			realm = said
+	var realm, code string
+	started := 0
+	for _, b := range blocks {
+		script := strings.NewReplacer("FINGERPRINT", realm, "CODE", code).Replace(b.script)
+		if !b.daemon {
+			if r := shell(script).wait().ok(); r.stderr != "" {
+				t.Errorf("it says on stderr:\n%s", r.stderr)
+			}
+			continue
 		}
+		started++
+		daemon := shell("exec " + script)
+		if strings.HasPrefix(script, "shoal server") {
+			realm = daemon.awaitOutput(regexp.MustCompile(`(?m)^realm +(\w+)$`))
+			code = daemon.awaitOutput(regexp.MustCompile(`(?m)^ +(\w{4}(?:-\w{4}){6})$`))
+			continue
+		}
+		// Each ends what it has to say at its start with one of these.
+		daemon.awaitOutput(regexp.MustCompile(`(?m)^(?:device|key|wsdl) +(\S+)$`))
 	}
-	for _, block := range commands {
-		r := shell(block).wait().ok()
-		if r.stderr != "" {
-			t.Errorf("it says on stderr:\n%s", r.stderr)
-		}
+	if started != daemons || len(blocks) == started {
+		t.Errorf("%s has %d daemons to be started, and %d blocks in all", name, started, len(blocks))
 	}
 }
 
@@ -55,17 +60,18 @@ func document(t *testing.T, name string) string {
 	return string(text)
 }
 
-// markedBlocks are the sh blocks of a Markdown text that stand right behind the mark.
-func markedBlocks(text, mark string) (blocks []string) {
-	for {
-		_, rest, found := strings.Cut(text, mark+"\n```sh\n")
-		if !found {
-			return blocks
-		}
-		var block string
-		block, text, _ = strings.Cut(rest, "\n```")
-		blocks = append(blocks, block)
+// markedBlock is one sh block of a document that its tests carry out.
+type markedBlock struct {
+	script string
+	daemon bool
+}
+
+// markedBlocks are the sh blocks of a Markdown text that stand right behind a mark.
+func markedBlocks(text string) (blocks []markedBlock) {
+	for _, found := range regexp.MustCompile("(?s)<!-- tested(: daemon)? -->\n```sh\n(.*?)\n```").FindAllStringSubmatch(text, -1) {
+		blocks = append(blocks, markedBlock{script: found[2], daemon: found[1] != ""})
 	}
+	return blocks
 }
 
 // documentedCodes are the exit codes in docs/OPERATIONS.md.
