@@ -27,7 +27,7 @@ func TestAuditOfAccounts(t *testing.T) {
 	c := connect(t, r.host, lab.asker)
 	ask := func(kind wire.Kind, m wire.Message) {
 		t.Helper()
-		_ = c.ask(kind, m, wire.NewMessage(wire.Header{Kind: kind, Flags: wire.FlagReply}))
+		_, _ = c.askPast(kind, m, wire.NewMessage(wire.Header{Kind: kind, Flags: wire.FlagReply}))
 	}
 	ask(wire.KindLogin, &wire.Login{Sequence: 1, User: "admin", Password: []byte("canary password")})
 	ask(wire.KindRegister, &wire.Register{Sequence: 2, User: "new", Password: []byte("canary password"), Code: bytes.Clone(code)})
