@@ -145,6 +145,15 @@ func TestNamesInGroups(t *testing.T) {
 		t.Errorf("info: %s", out)
 	}
 	h.fails(3, "", "bob", "", "stop-share", "lab/"+name) // he shares nothing of it
+	h.peer("bob")                                        // and now he does
+	h.must("bob", "", "get", "lab/"+name, "-o", got)
+	if out := h.must("ann", "", "info", "lab/"+name); !strings.Contains(out, "2 with all of it") {
+		t.Errorf("info: %s", out)
+	}
+	h.must("bob", "", "stop-share", "lab/"+name)
+	if out := h.must("ann", "", "info", "lab/"+name); !strings.Contains(out, "1 with all of it") {
+		t.Errorf("info: %s", out)
+	}
 	h.must("ann", "", "stop-share", "lab/"+name)
 	h.fails(3, "", "bob", "", "info", "lab/"+name)
 	if out := h.must("ann", "", "ls", "attic"); !strings.Contains(out, name) {
