@@ -15,7 +15,7 @@
 //
 // What finds no room, in the ring or in the spool, is counted, and an entry that says how many were lost takes its
 // place. So the service's entries, those that only say so left out, and what they say was lost make up the calls of
-// Write. Not counted are the lines of a process that is killed which are not in the spool yet: those of the last 200 ms,
+// Write. Not counted are the lines of a process that is killed which are not in the spool yet: those of the last second,
 // and what waits for the service to acknowledge it. A power cut also takes what the system had not written to the
 // spool's files yet.
 package sender
