@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	faultRounds = 11
-	faultLines  = 10_000 // mutations of a load, of which each is a line of the log
+	faultRounds = 5
+	faultLines  = 30_000 // mutations of a load, of which each is a line of the log
 )
 
 // outage is what is done to a service in the middle of a load, and how that is ended.

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	limit        = 10 * time.Minute // for the whole run
+	limit        = 20 * time.Minute // for the whole run
 	readyTimeout = 30 * time.Second
 )
 
