@@ -61,6 +61,7 @@ func underLoad(t *testing.T, of func(*World) (*Service, *Proxy)) {
 	defer cancel()
 	load, err := w.NewLoad(ctx)
 	must(t, err)
+	defer load.Close()
 	service, proxy := of(w)
 	address := service.Said("address")
 	steps := []func() error{

@@ -37,6 +37,7 @@ type Load struct {
 
 	cancel context.CancelFunc
 	run    sync.WaitGroup
+	once   sync.Once
 }
 
 // NewLoad connects the clients. Close must be called.
@@ -168,8 +169,10 @@ func (l *Load) get(ctx context.Context, n int) error {
 	return errors.Join(got.File.Close(), os.Remove(path))
 }
 
-// Close ends the clients.
-func (l *Load) Close() {
+// Close ends the clients. It may be called again.
+func (l *Load) Close() { l.once.Do(l.close) }
+
+func (l *Load) close() {
 	l.cancel()
 	l.run.Wait()
 	if l.holder != nil {
