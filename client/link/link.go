@@ -57,7 +57,10 @@ func (a *asking) Asked(id uint32) { a.id = id }
 func (a *asking) Answered(f wire.Frame, err error) { a.onReply(f, err) }
 
 // LostError is why a request has no reply: the link ended. It has the code of the reason.
-type LostError struct{ Reason error }
+type LostError struct {
+	Reason error
+	Unsent bool // the link had ended before, for a reason that the request has no part in
+}
 
 func (e *LostError) Error() string { return e.Reason.Error() }
 
@@ -83,7 +86,7 @@ func (l *Link) Run(ctx context.Context, onEvent func(wire.Frame) error) error {
 	l.pending = nil
 	l.mu.Unlock()
 	for _, p := range open {
-		p.asker.Answered(wire.Frame{}, &LostError{err})
+		p.asker.Answered(wire.Frame{}, &LostError{Reason: err})
 	}
 	return err
 }
@@ -127,7 +130,7 @@ func (l *Link) Ask(kind wire.Kind, m wire.Message, asker Asker) {
 	if l.ended != nil || l.pending == nil {
 		reason := l.ended
 		l.mu.Unlock()
-		asker.Answered(wire.Frame{}, &LostError{reason})
+		asker.Answered(wire.Frame{}, &LostError{Reason: reason, Unsent: true})
 		return
 	}
 	id := l.freshID()

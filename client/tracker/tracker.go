@@ -246,7 +246,7 @@ func (t *Tracker) call(ctx context.Context, kind wire.Kind, m, reply wire.Messag
 		}
 		err = l.Call(ctx, kind, m, reply)
 		var lost *link.LostError
-		if !errors.As(err, &lost) || errors.Is(err, shoal.BadRequest) || ctx.Err() != nil {
+		if !errors.As(err, &lost) || errors.Is(err, shoal.BadRequest) && !lost.Unsent || ctx.Err() != nil {
 			return err
 		}
 		// The connection went away. A mutation may have been carried out: its sequence number makes asking again safe.
