@@ -76,14 +76,9 @@ func (m *AcceptRequest) append(b []byte) []byte {
 }
 
 func (m *AcceptRequest) decide(t *transaction) error {
-	if _, _, err := t.owned(m.Group); err != nil {
+	if err := t.takeRequest(m.Group, m.User); err != nil {
 		return err
 	}
-	request := requestKey(m.Group, m.User)
-	if !t.has(request) {
-		return noRequest(m.Group, m.User)
-	}
-	t.delete(request)
 	t.put(&Member{Group: m.Group, User: m.User, Since: t.now})
 	return nil
 }
@@ -100,15 +95,23 @@ func (m *RejectRequest) append(b []byte) []byte {
 }
 
 func (m *RejectRequest) decide(t *transaction) error {
-	if _, _, err := t.owned(m.Group); err != nil {
+	if err := t.takeRequest(m.Group, m.User); err != nil {
 		return err
 	}
-	request := requestKey(m.Group, m.User)
+	t.unplace(m.User, m.Group)
+	return nil
+}
+
+// takeRequest takes a user's request to join away; the asker must own the group.
+func (t *transaction) takeRequest(g shoal.Group, u Username) error {
+	if _, _, err := t.owned(g); err != nil {
+		return err
+	}
+	request := requestKey(g, u)
 	if !t.has(request) {
-		return noRequest(m.Group, m.User)
+		return noRequest(g, u)
 	}
 	t.delete(request)
-	t.unplace(m.User, m.Group)
 	return nil
 }
 
