@@ -148,9 +148,12 @@ func createKey(path string) error {
 	return err
 }
 
-// createFile writes a whole file, mode 0600, under another name and links it to path, so that path never holds half of
-// it. Where there is something already, the error is fs.ErrExist.
-func createFile(path string, content []byte) error {
+// createFile writes a whole file, mode 0600. Where there is something already, the error is fs.ErrExist.
+func createFile(path string, content []byte) error { return placeFile(path, content, os.Link) }
+
+// placeFile writes a whole file, mode 0600, under another name and gives it its own by place, so that path never holds
+// half of it.
+func placeFile(path string, content []byte, place func(from, to string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
 		return err
@@ -160,7 +163,7 @@ func createFile(path string, content []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), path); err != nil {
+	if err := place(f.Name(), path); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))

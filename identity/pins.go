@@ -178,24 +178,7 @@ func (p Pins) Follow(server string, from, to shoal.RealmKey) error {
 			break
 		}
 	}
-	return replaceFile(p.path, []byte(strings.Join(lines, "")))
-}
-
-// replaceFile writes a whole file, mode 0600, over the one at path.
-func replaceFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".replacing-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
+	return placeFile(p.path, []byte(strings.Join(lines, "")), os.Rename)
 }
 
 // endsWithinLine reports whether the file's last line has no end, as editors may leave it.
