@@ -11,6 +11,7 @@ import (
 	"shoal"
 	"shoal/client"
 	"shoal/client/tracker"
+	"shoal/wire"
 )
 
 // opener connects to the server, when what was given is known to make sense.
@@ -90,15 +91,18 @@ func (e *enrolment) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&e.label, "label", deviceLabel(), "how this device is called in lists")
 }
 
-// checkLabel refuses a label that cannot be carried.
-func (e *enrolment) checkLabel() error {
-	if e.label == "" {
-		return nil
+// credentials checks what was given and asks for the user's password, a new one twice. The caller clears it.
+func (e *enrolment) credentials(name string, fresh bool) (user string, password wire.Secret, err error) {
+	if user, err = parseUser(name); err != nil {
+		return "", nil, err
 	}
-	if _, err := shoal.ParseName(e.label); err != nil {
-		return fmt.Errorf("--label: %w", err)
+	if e.label != "" {
+		if _, err := shoal.ParseName(e.label); err != nil {
+			return "", nil, fmt.Errorf("--label: %w", err)
+		}
 	}
-	return nil
+	password, err = e.password(user, fresh)
+	return user, password, err
 }
 
 // tellDaemon lets the running peer connect again: what this device may do has changed.
@@ -115,14 +119,7 @@ func newLogin() *cobra.Command {
 	var e enrolment
 	cmd := e.command("login NAME", "Enrol this device as one of a user's", cobra.ExactArgs(1),
 		func(ctx context.Context, open opener, given []string) error {
-			user, err := parseUser(given[0])
-			if err == nil {
-				err = e.checkLabel()
-			}
-			if err != nil {
-				return err
-			}
-			password, err := e.password(user, false)
+			user, password, err := e.credentials(given[0], false)
 			if err != nil {
 				return err
 			}

@@ -19,14 +19,7 @@ func newUserCreate() *cobra.Command {
 	var e enrolment
 	cmd := e.command("create NAME", "Create a user, and enrol this device as the user's", cobra.ExactArgs(1),
 		func(ctx context.Context, open opener, given []string) error {
-			user, err := parseUser(given[0])
-			if err == nil {
-				err = e.checkLabel()
-			}
-			if err != nil {
-				return err
-			}
-			password, err := e.password(user, true)
+			user, password, err := e.credentials(given[0], true)
 			if err != nil {
 				return err
 			}
