@@ -29,9 +29,9 @@ type contender struct {
 
 // loopback measures 1 GiB from four warm sources on this machine to disk: shoal in plaintext and with TLS against
 // aria2 from four nginx, which serve the very files that the peers serve.
-func loopback(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
+func loopback(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
 	const name = "loopback.bin"
-	folders, err := b.folders("loopback")
+	folders, err := peerFolders(b, "loopback")
 	if err != nil {
 		return nil, err
 	}
@@ -78,17 +78,17 @@ func loopback(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 }
 
 // alternate lets the contenders take turns. The results of the first are compared with the source.
-func alternate(ctx context.Context, b *bench, contenders []*contender, folders []string, name string) error {
+func alternate(ctx context.Context, b *report.Bench, contenders []*contender, folders []string, name string) error {
 	for _, folder := range folders {
 		if err := warm(filepath.Join(folder, name)); err != nil {
 			return err
 		}
 	}
-	target := filepath.Join(b.dir, "target.bin")
+	target := filepath.Join(b.Dir, "target.bin")
 	for turn := range 1 + loopbackTurns {
 		for i := range contenders {
 			c := contenders[(turn+i)%len(contenders)] // nobody always comes after the same one
-			if err := settle(b.dir); err != nil {
+			if err := settle(b.Dir); err != nil {
 				return err
 			}
 			if err := c.turn(ctx, target, turn > 0); err != nil {

@@ -16,7 +16,7 @@ type peaks struct{ peer, publish, get int64 }
 
 // memory measures the peak memory of peers and commands for a small and a large file. The large one is sparse where
 // it is published, and written in full where it is fetched.
-func memory(ctx context.Context, b *bench) ([]report.Verdict, error) {
+func memory(ctx context.Context, b *report.Bench) ([]report.Verdict, error) {
 	sizes := []struct {
 		label string
 		bytes int64
@@ -61,14 +61,14 @@ func change(a, b int64) float64 {
 }
 
 // measurePeaks publishes a file of size bytes on four fresh peers and fetches it.
-func measurePeaks(ctx context.Context, b *bench, size int64, plaintext bool) (p peaks, err error) {
+func measurePeaks(ctx context.Context, b *report.Bench, size int64, plaintext bool) (p peaks, err error) {
 	const name = "memory.bin"
-	folders, err := b.folders("memory")
+	folders, err := peerFolders(b, "memory")
 	if err != nil {
 		return p, err
 	}
 	defer func() {
-		for _, folder := range append(folders, filepath.Join(b.dir, "memory-swarm")) {
+		for _, folder := range append(folders, filepath.Join(b.Dir, "memory-swarm")) {
 			err = errors.Join(err, os.RemoveAll(folder))
 		}
 	}()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"shoal/tests/bench/proc"
+	"shoal/tests/bench/report"
 )
 
 // nginxConfig is for one process that serves a folder as fast as nginx can. sndbuf and the chunk are the fastest of
@@ -44,7 +45,7 @@ type rival struct {
 }
 
 // startRival starts an nginx for each folder. The caller must call stop.
-func startRival(ctx context.Context, b *bench, folders []string) (_ *rival, err error) {
+func startRival(ctx context.Context, b *report.Bench, folders []string) (_ *rival, err error) {
 	nginx, err := findNginx()
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func startRival(ctx context.Context, b *bench, folders []string) (_ *rival, err 
 			return nil, err
 		}
 		name := fmt.Sprintf("nginx%d", i+1)
-		dir := filepath.Join(b.dir, name)
+		dir := filepath.Join(b.Dir, name)
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("starting nginx: %w", err)
 		}
@@ -70,7 +71,7 @@ func startRival(ctx context.Context, b *bench, folders []string) (_ *rival, err 
 		if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config), 0o600); err != nil {
 			return nil, fmt.Errorf("starting nginx: %w", err)
 		}
-		d, err := proc.Start(ctx, b.dir, name,
+		d, err := proc.Start(ctx, b.Dir, name,
 			proc.Command{Args: []string{nginx, "-p", dir, "-c", "nginx.conf", "-e", "stderr"}}, nil)
 		if err != nil {
 			return nil, err
@@ -104,7 +105,7 @@ func freePort(address string) (string, error) {
 
 // awaitPort waits until d accepts connections.
 func awaitPort(ctx context.Context, d *proc.Daemon, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, proc.ReadyTimeout)
 	defer cancel()
 	for {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"shoal/tests/bench/report"
 )
 
-// folders makes a folder for each peer.
-func (b *bench) folders(name string) ([]string, error) {
+// peerFolders makes a folder for each peer.
+func peerFolders(b *report.Bench, name string) ([]string, error) {
 	list := make([]string, peers)
 	for i := range list {
-		list[i] = filepath.Join(b.dir, fmt.Sprintf("%s%d", name, i+1))
+		list[i] = filepath.Join(b.Dir, fmt.Sprintf("%s%d", name, i+1))
 		if err := os.Mkdir(list[i], 0o755); err != nil {
 			return nil, fmt.Errorf("making a peer's folder: %w", err)
 		}

@@ -18,9 +18,9 @@ const (
 )
 
 // small measures how long it takes to fetch 1 MiB from four running peers, from the command to its exit.
-func small(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
+func small(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
 	const name = "small.bin"
-	folders, err := b.folders("small")
+	folders, err := peerFolders(b, "small")
 	if err != nil {
 		return nil, err
 	}

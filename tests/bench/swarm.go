@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,12 +9,12 @@ import (
 	"time"
 
 	"shoal/tests/bench/proc"
+	"shoal/tests/bench/report"
 )
 
 const (
-	peers        = 4
-	readyTimeout = 30 * time.Second
-	stepTimeout  = 3 * time.Minute // for one publish or get
+	peers       = 4
+	stepTimeout = 3 * time.Minute // for one publish or get
 )
 
 // A swarm is a server and four peers of one shoal, all on this machine.
@@ -30,8 +29,8 @@ type swarm struct {
 }
 
 // startSwarm starts a server and peers, peer i with the folder folders[i]. The caller must call stop.
-func startSwarm(ctx context.Context, b *bench, name string, plaintext bool, folders []string) (_ *swarm, err error) {
-	s := &swarm{shoal: b.shoal, dir: filepath.Join(b.dir, name), plaintext: plaintext}
+func startSwarm(ctx context.Context, b *report.Bench, name string, plaintext bool, folders []string) (_ *swarm, err error) {
+	s := &swarm{shoal: b.Shoal, dir: filepath.Join(b.Dir, name), plaintext: plaintext}
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("starting a swarm: %w", err)
 	}
@@ -66,20 +65,10 @@ func (s *swarm) daemon(ctx context.Context, name string, event any, args ...stri
 	if err != nil {
 		return nil, err
 	}
-	fail := func(why string) (*proc.Daemon, error) { return nil, errors.Join(d.Failure(why), d.Stop()) }
-	select {
-	case line := <-lines.C:
-		if err := json.Unmarshal([]byte(line), event); err != nil {
-			return fail(fmt.Sprintf("wrote %q, not an event (%v)", line, err))
-		}
-		return d, nil
-	case <-d.Exited():
-		return fail("ended at once")
-	case <-time.After(readyTimeout):
-		return fail(fmt.Sprintf("was not ready after %v", readyTimeout))
-	case <-ctx.Done():
-		return nil, errors.Join(context.Cause(ctx), d.Stop())
+	if err := d.Ready(ctx, lines, event); err != nil {
+		return nil, err
 	}
+	return d, nil
 }
 
 // command returns the shoal command with the state of the named device.

@@ -26,12 +26,12 @@ const (
 // appends measures how many entries a second a log service on one core stores of what one sender has kept for it in its
 // spool: each batch verified, written, and synced before it is acknowledged. The time runs from opening the sender until
 // the last acknowledgement. The service's counts and its files are then looked at.
-func appends(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
-	spool := filepath.Join(b.dir, "spool to append")
+func appends(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
+	spool := filepath.Join(b.Dir, "spool to append")
 	if err := fillSpool(spool); err != nil {
 		return nil, err
 	}
-	s, key, err := b.logService(ctx, "append")
+	s, key, err := logService(ctx, b, "append")
 	if err != nil {
 		return nil, err
 	}

@@ -82,8 +82,8 @@ type round struct {
 //
 // But the first call of each caller in a burst is told apart: it finds the core asleep, and the program, clock included,
 // in no cache, which takes far longer than the call itself, also to io.Discard.
-func calls(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
-	service, key, err := b.logService(ctx, "calls")
+func calls(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
+	service, key, err := logService(ctx, b, "calls")
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func calls(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
 	}{{"log service", service.event.Address, true}, {"nobody there", nobody, false}} {
 		w, err := sender.Open(sender.Config{
 			Service: c.address, Key: key, Device: shoal.DeviceID{1},
-			Spool: filepath.Join(b.dir, "spool of "+c.name), SpoolLimit: 1 << 30,
+			Spool: filepath.Join(b.Dir, "spool of "+c.name), SpoolLimit: 1 << 30,
 		})
 		if err != nil {
 			return nil, err

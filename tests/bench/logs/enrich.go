@@ -24,8 +24,8 @@ const (
 
 // enrich measures how many files a second an enrichment service on one core looks at for a few callers, each with the
 // longest head there is.
-func enrich(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
-	s, err := b.start(ctx, "enrich", "soap")
+func enrich(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
+	s, err := start(ctx, b, "enrich", "soap")
 	if err != nil {
 		return nil, err
 	}

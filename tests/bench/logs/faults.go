@@ -37,13 +37,13 @@ func restart(s *faults.Service, _ *faults.Proxy) error { return s.Restart(s.Said
 // slowdown measures by how much clients are slower while a service fails, against the same load with healthy services.
 // All files are in memory: the server waits for its own syncs, and a shared disk's take longer or shorter by more than
 // what is measured.
-func slowdown(ctx context.Context, b *bench) (_ []report.Verdict, err error) {
+func slowdown(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
 	dir, err := os.MkdirTemp("/dev/shm", "shoal-bench-log-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder in memory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	w, err := faults.Open(b.shoal, dir)
+	w, err := faults.Open(b.Shoal, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ package proc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,9 @@ import (
 
 // stopGrace bounds how long a process may take to end after SIGTERM before it is killed.
 const stopGrace = 10 * time.Second
+
+// ReadyTimeout bounds how long a daemon may take to be ready.
+const ReadyTimeout = 30 * time.Second
 
 // pollEvery is how often the peak memory of a short-lived process is read.
 const pollEvery = 4 * time.Millisecond
@@ -139,6 +143,25 @@ func Start(ctx context.Context, dir, name string, c Command, stdout *Lines) (*Da
 		close(d.exited)
 	}()
 	return d, nil
+}
+
+// Ready waits for the first line of standard output, which stdout was given, and decodes it into event: it says that the
+// daemon is ready. On an error the daemon has been stopped.
+func (d *Daemon) Ready(ctx context.Context, stdout *Lines, event any) error {
+	fail := func(why string) error { return errors.Join(d.Failure(why), d.Stop()) }
+	select {
+	case line := <-stdout.C:
+		if err := json.Unmarshal([]byte(line), event); err != nil {
+			return fail(fmt.Sprintf("wrote %q, not an event (%v)", line, err))
+		}
+		return nil
+	case <-d.Exited():
+		return fail("ended at once")
+	case <-time.After(ReadyTimeout):
+		return fail(fmt.Sprintf("was not ready after %v", ReadyTimeout))
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), d.Stop())
+	}
 }
 
 // Exited is closed when the daemon has ended.

@@ -36,3 +36,16 @@ func TestVerdictsAtTheirBars(t *testing.T) {
 		}
 	}
 }
+
+func TestFiguresAreChosenByName(t *testing.T) {
+	p := Program{Figures: []Figure{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
+	for only, want := range map[string]string{"": "a,b,c", "b": "b", "c,a": "c,a"} {
+		chosen, err := p.choose(only)
+		if got := (Program{Figures: chosen}).names(); err != nil || got != want {
+			t.Errorf("choose(%q) = %s, %v, want %s", only, got, err, want)
+		}
+	}
+	if _, err := p.choose("a,d"); err == nil {
+		t.Error("a figure that does not exist was chosen")
+	}
+}
