@@ -51,25 +51,36 @@ func (c *Client) Get(ctx context.Context, g Get) (*Got, error) {
 		g.Found(found.Name, found.Object, path)
 	}
 	// Nothing to fetch is nothing to fail at: the command may be repeated.
-	file, err := store.Holds(ctx, path, found.Object, nil)
-	if !errors.Is(err, shoal.NotFound) {
-		if err != nil {
-			return nil, err
-		}
-		return &Got{Name: found.Name, File: file, Present: true}, nil
+	if got, err := present(ctx, found, path); !errors.Is(err, shoal.NotFound) {
+		return got, err
 	}
 	swarm := shoal.Swarm{Group: g.Group, Object: found.Object}
 	ctx, end := c.gets.begin(ctx, swarm)
 	defer end()
-	file, err = peer.Transfer{
+	file, err := peer.Transfer{
 		Swarm: swarm, Dir: filepath.Dir(path), Name: name,
 		Sources: found.Sources, From: g.From, Timeout: g.Timeout, Report: g.Report,
 		Pool: c.pool, Tracker: c.tracker, Tickets: c.keeper, Shelf: c.shelf, Log: c.config.Log,
 	}.Run(ctx)
+	if errors.Is(err, shoal.Exists) {
+		// Another command may have finished it since we looked.
+		if got, err := present(ctx, found, path); err == nil {
+			return got, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &Got{Name: found.Name, File: file}, nil
+}
+
+// present is what was found, if path holds it already; shoal.NotFound if nothing is there.
+func present(ctx context.Context, found *tracker.Found, path string) (*Got, error) {
+	file, err := store.Holds(ctx, path, found.Object, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Got{Name: found.Name, File: file, Present: true}, nil
 }
 
 // find asks the server for the target: as a FileID if it looks like one, and else as a name.
