@@ -4,10 +4,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Unpacked here, not installed: nginx for the benchmark and rpcbind for the tests, whose Debian packages would start a web
-# server on port 80 and a portmapper on port 111.
+# Unpacked here, not installed: nginx for the benchmark, rpcbind and etcd for the tests, whose Debian packages would start a
+# web server on port 80, a portmapper on port 111 and a database on port 2379.
 rivals=build/rivals
 tools=build/tools
+
+# The etcd of Debian 12: an older line than the one that shoal embeds, and the oldest that it is tested with.
+etcd_version=3.4.23
 
 missing=()
 
@@ -56,6 +59,15 @@ has_rpcbind() {
     [[ -x $tools/sbin/rpcbind ]] || PATH=$PATH:/usr/sbin:/sbin command -v rpcbind >/dev/null
 }
 
+# Only this version will do, wherever it is.
+has_etcd() {
+    local etcd
+    for etcd in "$tools/usr/bin/etcd" etcd; do
+        [[ $("$etcd" --version 2>/dev/null) == *"etcd Version: $etcd_version"* ]] && return
+    done
+    return 1
+}
+
 has_nginx() {
     [[ -x $rivals/usr/sbin/nginx ]] || PATH=$PATH:/usr/sbin command -v nginx >/dev/null
 }
@@ -93,14 +105,14 @@ install_missing() {
     rm -f "$log"
 }
 
-# unpack PACKAGE FOLDER
+# unpack PACKAGE FOLDER [VERSION]
 unpack() {
-    echo "setup: unpacking $1 into $2" >&2
-    local dir
+    local dir wanted=$1${3:+=$3*}
+    echo "setup: unpacking $wanted into $2" >&2
     dir=$(mktemp -d)
-    (cd "$dir" && apt-get -qq download "$1" 2>/dev/null) || {
+    (cd "$dir" && apt-get -qq download "$wanted" 2>/dev/null) || {
         rm -rf "$dir"
-        fail "apt-get could not download $1; run 'apt-get update', or install $1 by hand"
+        fail "apt-get could not download $wanted; run 'apt-get update', or install it by hand"
     }
     mkdir -p "$2"
     dpkg-deb -x "$dir/$1"_*.deb "$2"
@@ -118,4 +130,5 @@ done
 for group in "$@"; do
     [[ $group != bench ]] || has_nginx || unpack nginx "$rivals"
     [[ $group != test ]] || has_rpcbind || unpack rpcbind "$tools"
+    [[ $group != test ]] || has_etcd || unpack etcd-server "$tools" "$etcd_version"
 done
