@@ -7,9 +7,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"shoal/coredump"
 )
 
 func main() {
+	if err := coredump.Forbid(); err != nil { // not a reason to do nothing
+		fmt.Fprintln(os.Stderr, "shoal:", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
