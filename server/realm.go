@@ -16,7 +16,6 @@ import (
 	"shoal"
 	"shoal/identity"
 	"shoal/server/meta"
-	"shoal/server/passwords"
 	"shoal/server/registry"
 )
 
@@ -32,11 +31,11 @@ const (
 
 // settle makes the state in etcd and the realm's key in the folder belong together. On a fresh state it returns the code
 // that makes the first user; "" else. The error has code Untrusted where the state is another realm's.
-func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, device shoal.DeviceID, log zerolog.Logger) (passwords.Code, error) {
+func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, device shoal.DeviceID, log zerolog.Logger) (identity.Code, error) {
 	realm := r.Realm()
-	var code passwords.Code
+	var code identity.Code
 	if !realm.Settled {
-		code = passwords.NewCode()
+		code = identity.NewCode()
 	}
 	root := s.public
 	switch {
@@ -51,7 +50,7 @@ func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, dev
 		set.Successors = [][]byte{s.successions}
 	}
 	if code != "" {
-		set.FirstCode = passwords.HashCode(code)
+		set.FirstCode = code.Hash()
 	}
 	if _, err := k.apply(ctx, holder(device), set); err != nil {
 		return "", fmt.Errorf("writing down the realm's key: %w", err)

@@ -52,7 +52,7 @@ type Server struct {
 	admission *admission
 	host      *session.Host
 	control   *ownsocket.Server // nil in tests of what is in memory
-	firstCode passwords.Code    // of the first user; "" where there is one
+	firstCode identity.Code     // of the first user; "" where there is one
 	beside    background
 	log       zerolog.Logger
 }

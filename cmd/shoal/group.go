@@ -9,7 +9,6 @@ import (
 
 	"shoal"
 	"shoal/identity"
-	"shoal/server/passwords"
 	"shoal/wire"
 )
 
@@ -167,9 +166,9 @@ func newInvite() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			code := passwords.NewCode()
+			code := identity.NewCode()
 			expires := t.Now().Add(lasts).UTC().Truncate(time.Millisecond)
-			if err := t.Invite(ctx, group, passwords.HashCode(code), expires.UnixMilli()); err != nil {
+			if err := t.Invite(ctx, group, code.Hash(), expires.UnixMilli()); err != nil {
 				return err
 			}
 			if c.json {

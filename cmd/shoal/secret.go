@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"shoal"
+	"shoal/identity"
 	"shoal/server/passwords"
 	"shoal/wire"
 )
@@ -80,7 +81,7 @@ func (s *secrets) code() (wire.Secret, error) {
 	if typed = bytes.TrimSpace(typed); err != nil || len(typed) == 0 {
 		return nil, err
 	}
-	code, err := passwords.ParseCode(string(typed))
+	code, err := identity.ParseCode(string(typed))
 	return wire.Secret(code), err
 }
 

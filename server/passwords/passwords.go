@@ -1,5 +1,5 @@
 // Package passwords keeps passwords as argon2id hashes (RFC 9106) and checks them, slowly for whoever guesses and
-// quickly for everybody else; and it makes the one-time codes of invites.
+// quickly for everybody else.
 //
 // A hash takes 19 MiB and tens of milliseconds of one core. So there is one at a time in the whole process; attempts
 // wait in lines, one for each address, that are served in turn; addresses where a login failed in the last minutes have

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/identity"
 	"shoal/server/meta"
 	"shoal/server/passwords"
 	"shoal/server/registry"
@@ -49,11 +50,11 @@ func (s *Session) register(ctx context.Context, m *wire.Register) (reply *wire.R
 	user := &meta.CreateUser{User: meta.Username(m.User), Label: m.Label}
 	var code [32]byte
 	if len(m.Code) > 0 {
-		typed, err := passwords.ParseCode(string(m.Code))
+		typed, err := identity.ParseCode(string(m.Code))
 		if err != nil {
 			return nil, err
 		}
-		code = passwords.HashCode(typed)
+		code = typed.Hash()
 	}
 	if err := s.mayRegister(user, code); err != nil {
 		if who, _ := s.host.Registry.Who(s.device); who.User != "" {

@@ -225,11 +225,11 @@ func TestRegistration(t *testing.T) {
 	s := newState(t)
 	h := s.serve(newHost(identity.Transport{Security: wire.TLS}))
 	h.Passwords = passwords.New()
-	code := passwords.NewCode()
-	_, err := s.apply(t.Context(), meta.ID{Sequence: 1, Holder: true}, &meta.SetRealm{Root: shoal.RealmKey{1}, FirstCode: passwords.HashCode(code)})
+	code := identity.NewCode()
+	_, err := s.apply(t.Context(), meta.ID{Sequence: 1, Holder: true}, &meta.SetRealm{Root: shoal.RealmKey{1}, FirstCode: code.Hash()})
 	must(t, err)
 	sequence := uint64(0)
-	register := func(mode Registration, user string, code passwords.Code) error {
+	register := func(mode Registration, user string, code identity.Code) error {
 		sequence++
 		h.Registration = mode
 		c := connect(t, h)
@@ -237,12 +237,12 @@ func TestRegistration(t *testing.T) {
 		return c.ask(wire.KindRegister, &wire.Register{Sequence: sequence, User: user, Password: []byte(goodPassword), Code: []byte(code)}, &wire.RegisterReply{})
 	}
 	want(t, register(Open, "eve", ""), shoal.Denied, "printed")
-	want(t, register(Open, "eve", passwords.NewCode()), shoal.Denied, "")
+	want(t, register(Open, "eve", identity.NewCode()), shoal.Denied, "")
 	want(t, register(Closed, "eve", "nonsense"), shoal.BadRequest, "code")
 	must(t, register(Closed, "ann", code))
 	want(t, register(Open, "eve", code), shoal.Denied, "")
 	want(t, register(Closed, "bob", ""), shoal.Denied, "no new users")
-	want(t, register(Closed, "bob", passwords.NewCode()), shoal.Denied, "no new users")
+	want(t, register(Closed, "bob", identity.NewCode()), shoal.Denied, "no new users")
 	want(t, register(ByInvite, "bob", ""), shoal.Denied, "shoal invite")
 	must(t, register(Open, "bob", ""))
 	want(t, register(Open, "bob", ""), shoal.Exists, `"bob"`)

@@ -106,8 +106,8 @@ func (c *cell) called(name string) string { return fmt.Sprintf("%s %d", name, c.
 
 // code lets the owner invite, and returns the code.
 func (c *cell) code() []byte {
-	code := passwords.NewCode()
-	c.do(c.owner, &meta.CreateInvite{Group: c.group, Hash: passwords.HashCode(code), Expires: time.Now().Add(time.Hour)})
+	code := identity.NewCode()
+	c.do(c.owner, &meta.CreateInvite{Group: c.group, Hash: code.Hash(), Expires: time.Now().Add(time.Hour)})
 	return []byte(code)
 }
 

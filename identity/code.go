@@ -1,9 +1,8 @@
-package passwords
+package identity
 
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base32"
 	"strings"
 	"unicode"
@@ -19,8 +18,9 @@ const (
 // codeEncoding has no i, l, o and u (Crockford's base 32): what is read aloud or from paper cannot be mistaken.
 var codeEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// Code is a one-time code of 140 random bits, for an invite or the first user: seven groups of four characters. Only its
-// hash is stored.
+// Code is a one-time code of 140 random bits, for an invite or the first user: seven groups of four characters
+// (wire/PROTOCOL.md section 6). A client makes those of invites, a server that of the first user; nobody stores more than
+// their hash.
 type Code string
 
 // NewCode makes a fresh code.
@@ -65,12 +65,6 @@ func ParseCode(typed string) (Code, error) {
 	return grouped(symbols.String()), nil
 }
 
-// HashCode is what is stored of a code: SHA-256 of its text. It needs no salt and no slow hash, because nobody can try
-// 2^140 codes.
-func HashCode(c Code) [sha256.Size]byte { return sha256.Sum256([]byte(c)) }
-
-// MatchCode reports in constant time whether c is the code of which hash is stored.
-func MatchCode(c Code, hash [sha256.Size]byte) bool {
-	sum := HashCode(c)
-	return subtle.ConstantTimeCompare(sum[:], hash[:]) == 1
-}
+// Hash is what is stored of a code: SHA-256 of its text. It needs no salt and no slow hash, because nobody can try 2^140
+// codes; and comparing hashes tells nobody who guesses anything of the code.
+func (c Code) Hash() [sha256.Size]byte { return sha256.Sum256([]byte(c)) }
