@@ -47,7 +47,8 @@ func (e *Engine) request(p *peer, i int, actions []Action) []Action {
 	p.inFlight = append(p.inFlight, i)
 	e.asked[i]++
 	e.askedAt[i] = e.now
-	return append(actions, Action{Kind: Request, Peer: p.id, Piece: i})
+	_, length := e.config.Object.PieceRange(i)
+	return append(actions, Action{Kind: Request, Peer: p.id, Piece: i, Length: int(length)})
 }
 
 // nextPiece is the first piece from the cursor on, around the end, that p has and nobody is asked for; or -1. The cursor
