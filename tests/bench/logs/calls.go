@@ -17,6 +17,7 @@ import (
 	"shoal"
 	"shoal/rpclog"
 	"shoal/rpclog/sender"
+	"shoal/tests/bench/proc"
 	"shoal/tests/bench/report"
 )
 
@@ -146,7 +147,7 @@ func freeAddress() (string, error) {
 func takeTurns(ctx context.Context, results []*result, service *running) error {
 	clock := clockCost()
 	for i := range 1 + rounds {
-		load, err := startLoad(service)
+		load, err := proc.StartLoad(service.Daemon)
 		if err != nil {
 			return err
 		}
@@ -157,7 +158,7 @@ func takeTurns(ctx context.Context, results []*result, service *running) error {
 				burst(results, clock)
 			}
 		}
-		others, err := load.others()
+		spent, err := load.Spent()
 		if err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func takeTurns(ctx context.Context, results []*result, service *running) error {
 			if err := r.target.settle(ctx); err != nil {
 				return err
 			}
-			r.endRound(i > 0, others, results[0])
+			r.endRound(i > 0, spent.Others, results[0])
 		}
 	}
 	for _, r := range results {

@@ -8,29 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestParseBusy(t *testing.T) {
-	const stat = "cpu  100 20 30 99999 88888 4 5 6 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
-	if busy, err := parseBusy([]byte(stat)); err != nil || busy != 1650*time.Millisecond {
-		t.Errorf("busy for %v, %v", busy, err)
-	}
-	for _, bad := range []string{"", "cpu 1 2 3 4 5 6 7\n", "cpu  100 20 x 99999 88888 4 5 6\n", "intr 1 2 3 4 5 6 7 8 9\n"} {
-		if busy, err := parseBusy([]byte(bad)); err == nil {
-			t.Errorf("%q: busy for %v", bad, busy)
-		}
-	}
-}
-
-func TestOthersLeaveOutThisProcess(t *testing.T) {
-	l := load{at: time.Now().Add(-time.Second), all: time.Second, ours: 400 * time.Millisecond}
-	now := load{at: l.at.Add(2 * time.Second), all: 4 * time.Second, ours: 1400 * time.Millisecond}
-	if got := now.othersSince(&l); got != 1 {
-		t.Errorf("%v cores, want 1", got)
-	}
-	if got := l.othersSince(&load{at: l.at.Add(-time.Second), all: time.Second}); got != 0 {
-		t.Errorf("%v cores where a tick is missing, want 0", got)
-	}
-}
-
 func TestCalmestRoundsCount(t *testing.T) {
 	r := new(result)
 	for i := range rounds {

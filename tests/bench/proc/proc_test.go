@@ -36,6 +36,29 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+func TestParseBusy(t *testing.T) {
+	const stat = "cpu  100 20 30 99999 88888 4 5 6 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+	if busy, err := parseBusy([]byte(stat)); err != nil || busy != 1650*time.Millisecond {
+		t.Errorf("busy for %v, %v", busy, err)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3 4 5 6 7\n", "cpu  100 20 x 99999 88888 4 5 6\n", "intr 1 2 3 4 5 6 7 8 9\n"} {
+		if busy, err := parseBusy([]byte(bad)); err == nil {
+			t.Errorf("%q: busy for %v", bad, busy)
+		}
+	}
+}
+
+func TestOthersLeaveOutThisProcess(t *testing.T) {
+	l := Load{at: time.Now().Add(-time.Second), all: time.Second, own: 300 * time.Millisecond, child: 100 * time.Millisecond}
+	now := Load{at: l.at.Add(2 * time.Second), all: 4 * time.Second, own: 900 * time.Millisecond, child: 500 * time.Millisecond}
+	if got, want := now.since(&l), (Spent{Own: .3, Daemon: .2, Others: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := l.since(&Load{at: l.at.Add(-time.Second), all: time.Second}); got.Others != 0 {
+		t.Errorf("%v cores where a tick is missing, want 0", got.Others)
+	}
+}
+
 func TestRunMeasures(t *testing.T) {
 	// The shell holds a string of 64 MiB for long enough to be seen, and works for it.
 	script := `x=$(head -c 67108864 /dev/zero | tr '\0' a); i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo ${#x}`
