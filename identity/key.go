@@ -13,10 +13,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"shoal"
+	"shoal/folder"
 	"shoal/wire"
 )
 
@@ -141,38 +141,9 @@ func createKey(path string) error {
 	if err != nil {
 		return err
 	}
-	err = createFile(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
+	err = folder.Create(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	return err
-}
-
-// createFile writes a whole file, mode 0600. Where there is something already, the error is fs.ErrExist.
-func createFile(path string, content []byte) error { return placeFile(path, content, os.Link) }
-
-// placeFile writes a whole file, mode 0600, under another name and gives it its own by place, so that path never holds
-// half of it.
-func placeFile(path string, content []byte, place func(from, to string) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := place(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shoal"
+	"shoal/folder"
 )
 
 // Pins are the realms that this device trusts: a text file with a line "HOST:PORT FINGERPRINT" for each server. Several
@@ -116,7 +117,7 @@ func (p Pins) Add(server string, realm shoal.RealmKey) error {
 	if _, err := f.WriteString(line); err != nil {
 		return fmt.Errorf("pinning a realm: %w", err)
 	}
-	return errors.Join(f.Sync(), syncFolder(filepath.Dir(p.path)))
+	return errors.Join(f.Sync(), folder.Sync(filepath.Dir(p.path)))
 }
 
 // lock opens the file, which need not exist, and keeps all others from changing it until it is closed.
@@ -178,7 +179,7 @@ func (p Pins) Follow(server string, from, to shoal.RealmKey) error {
 			break
 		}
 	}
-	return placeFile(p.path, []byte(strings.Join(lines, "")), os.Rename)
+	return folder.Replace(p.path, []byte(strings.Join(lines, "")))
 }
 
 // endsWithinLine reports whether the file's last line has no end, as editors may leave it.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 
 	"shoal"
+	"shoal/folder"
 )
 
 const (
@@ -29,7 +30,7 @@ func ExportRoot(path string, root *Key) error {
 	}
 	fingerprint := shoal.RealmKey(root.public).String()
 	armored := pem.EncodeToMemory(&pem.Block{Type: rootType, Headers: map[string]string{rootFingerprint: fingerprint}, Bytes: der})
-	err = createFile(path, append([]byte(rootPreamble), armored...))
+	err = folder.Create(path, append([]byte(rootPreamble), armored...))
 	if errors.Is(err, fs.ErrExist) {
 		return shoal.Errorf(shoal.Exists, "%s exists; it is not overwritten, so give the realm's root key a new file", path)
 	}

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"math/big"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -32,12 +31,9 @@ type Transport struct {
 	Buffer int
 }
 
-// CheckAddress refuses plaintext beyond loopback unless it was asked for. host is an IP address, or "" or "localhost".
+// CheckAddress refuses plaintext beyond loopback unless it was asked for. host is an IP address or a name.
 func (t Transport) CheckAddress(host string) error {
-	if t.Security != wire.Plaintext || t.AnyAddress || host == "localhost" {
-		return nil
-	}
-	if addr, err := netip.ParseAddr(host); err == nil && addr.IsLoopback() {
+	if t.Security != wire.Plaintext || t.AnyAddress || shoal.IsLoopback(host) {
 		return nil
 	}
 	return shoal.Errorf(shoal.Denied, "plaintext is for loopback addresses only, and %q is none; --plaintext=any allows it on wires you trust", host)

@@ -1,17 +1,14 @@
 package server
 
 import (
-	"errors"
-	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"shoal"
+	"shoal/folder"
 	"shoal/identity"
 )
 
@@ -28,7 +25,7 @@ type state struct {
 	public         shoal.RealmKey // the root's
 	successions    []byte         // the chain to it from the realm's first root key
 	server, ticket *identity.Key
-	lock           *os.File // held as long as it is open
+	lock           io.Closer // held as long as it is open
 
 	mu          sync.Mutex // guards what is below
 	serverCert  []byte     // of server, without the successions
@@ -53,22 +50,11 @@ func openState(dir string) (*state, error) {
 
 // lockState keeps others out of the folder, and reads nothing.
 func lockState(dir string) (*state, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state folder: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := folder.Lock(dir, "server")
 	if err != nil {
-		return nil, fmt.Errorf("locking the state folder: %w", err)
+		return nil, err
 	}
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		return &state{dir: dir, lock: lock}, nil
-	}
-	lock.Close()
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, shoal.Errorf(shoal.Busy, "another server uses the state folder %s; stop it first, or give this one a folder of its own with --state", dir)
-	}
-	return nil, fmt.Errorf("locking the state folder %s: %w", dir, err)
+	return &state{dir: dir, lock: lock}, nil
 }
 
 func (s *state) load(dir string) (err error) {

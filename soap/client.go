@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -42,7 +41,7 @@ func NewClient(address string, roots *x509.CertPool) (*Client, error) {
 		return nil, shoal.Errorf(shoal.BadRequest, "the address of the enrichment service must be like https://HOST:PORT%s, not %q", Path, address)
 	}
 	switch {
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !shoal.IsLoopback(u.Hostname()):
 		return nil, shoal.Errorf(shoal.Denied, "plain http is for loopback addresses only, and %q is none; give the enrichment service a certificate and use https", u.Hostname())
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, shoal.Errorf(shoal.BadRequest, "the address of the enrichment service begins with http or https, not %q", u.Scheme)
@@ -53,11 +52,6 @@ func NewClient(address string, roots *x509.CertPool) (*Client, error) {
 	e := newExchange(roots)
 	client := soap.NewClient(u.String(), soap.WithHTTPClient(e))
 	return &Client{e, enrichment.NewEnrichment(client)}, nil
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // Close closes the connections that no call uses.

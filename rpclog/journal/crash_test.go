@@ -16,9 +16,9 @@ import (
 )
 
 // copyOf returns a journal that is not open yet, in a copy of f's folder.
-func (f *folder) copyOf() *folder {
+func (f *reopened) copyOf() *reopened {
 	f.Helper()
-	c := &folder{T: f.T, dir: f.TempDir(), limits: f.limits}
+	c := &reopened{T: f.T, dir: f.TempDir(), limits: f.limits}
 	if err := os.CopyFS(c.dir, os.DirFS(f.dir)); err != nil {
 		f.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func (f *folder) copyOf() *folder {
 }
 
 // last returns the path of the latest file of verified entries.
-func (f *folder) last() string {
+func (f *reopened) last() string {
 	f.Helper()
 	paths := f.glob("log-*")
 	if len(paths) == 0 {
@@ -35,7 +35,7 @@ func (f *folder) last() string {
 	return paths[len(paths)-1]
 }
 
-func (f *folder) glob(pattern string) []string {
+func (f *reopened) glob(pattern string) []string {
 	f.Helper()
 	paths, err := filepath.Glob(filepath.Join(f.dir, pattern))
 	if err != nil {
@@ -44,7 +44,7 @@ func (f *folder) glob(pattern string) []string {
 	return paths
 }
 
-func (f *folder) read(path string) []byte {
+func (f *reopened) read(path string) []byte {
 	f.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -53,7 +53,7 @@ func (f *folder) read(path string) []byte {
 	return b
 }
 
-func (f *folder) write(path string, b []byte) {
+func (f *reopened) write(path string, b []byte) {
 	f.Helper()
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		f.Fatal(err)
@@ -61,7 +61,7 @@ func (f *folder) write(path string, b []byte) {
 }
 
 // settle waits until all finished files are compressed, as far as they are kept.
-func (f *folder) settle() {
+func (f *reopened) settle() {
 	f.Helper()
 	f.reopen() // the keeper begins with all there is
 	for f.plain() > 0 {
@@ -70,7 +70,7 @@ func (f *folder) settle() {
 }
 
 // plain counts the finished files that are not compressed.
-func (f *folder) plain() (n int) {
+func (f *reopened) plain() (n int) {
 	for _, s := range []*series{f.verified, f.unverified} {
 		for _, file := range s.done() {
 			if !file.compressed {
@@ -82,7 +82,7 @@ func (f *folder) plain() (n int) {
 }
 
 // finish makes the keepers look, and waits until they have.
-func (f *folder) finish() {
+func (f *reopened) finish() {
 	for _, s := range []*series{f.verified, f.unverified} {
 		s.finished <- struct{}{} // taken when the last look has ended
 		s.finished <- struct{}{} // taken when this one has
@@ -92,7 +92,7 @@ func (f *folder) finish() {
 // TestTornTail cuts the last batch at each byte. What is whole stays, and sending the batch again completes it.
 func TestTornTail(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	f.store(batch(sender(1), 1, 3), true)
 	before := len(f.read(f.last()))
 	b := batch(sender(1), 4, 5)
@@ -130,7 +130,7 @@ func TestTornTail(t *testing.T) {
 // TestGarbageTail ends the last file as a power cut may leave it.
 func TestGarbageTail(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	f.store(batch(sender(1), 1, 3), true)
 	f.close()
 	for name, garbage := range map[string]string{
@@ -151,7 +151,7 @@ func TestGarbageTail(t *testing.T) {
 // TestCrashWhileBeginningFile leaves the next file as it may be found, cut at each byte of its first line.
 func TestCrashWhileBeginningFile(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{File: 1000})
+	f := newJournal(t, Limits{File: 1000})
 	for n := uint64(1); len(f.list()) < 3; n++ {
 		f.store(batch(sender(byte(n%3)), n, n), true)
 	}
@@ -184,7 +184,7 @@ func TestCrashWhileBeginningFile(t *testing.T) {
 
 // TestCrashWhileCompressing leaves what each step of it leaves.
 func TestCrashWhileCompressing(t *testing.T) {
-	f := newFolder(t, Limits{File: 2000})
+	f := newJournal(t, Limits{File: 2000})
 	total := uint64(0)
 	for ; len(f.list()) < 4; total++ {
 		f.store(batch(sender(1), total+1, total+1), true)
@@ -237,7 +237,7 @@ func TestCrashWhileCompressing(t *testing.T) {
 }
 
 // unzip returns what zcat makes of a file, because whoever has only that must be able to read the log.
-func (f *folder) unzip(name string) []byte {
+func (f *reopened) unzip(name string) []byte {
 	f.Helper()
 	b, err := exec.Command("gzip", "-dc", filepath.Join(f.dir, name)).Output()
 	if err != nil {
@@ -248,7 +248,7 @@ func (f *folder) unzip(name string) []byte {
 
 // TestDamagedFirstLine takes the marks from further back.
 func TestDamagedFirstLine(t *testing.T) {
-	f := newFolder(t, Limits{File: 1000})
+	f := newJournal(t, Limits{File: 1000})
 	total := uint64(0)
 	for ; len(f.list()) < 4; total++ {
 		f.store(batch(sender(1), total+1, total+1), true)

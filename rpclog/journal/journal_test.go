@@ -19,7 +19,7 @@ import (
 
 // TestEntry stores everything that an entry can say.
 func TestEntry(t *testing.T) {
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	b := &rpclog.Batch{Sender: rpclog.Sender{Device: sender(7).Device, Process: math.MaxUint64}, First: 1, Entries: []rpclog.Entry{
 		{
 			Time: time.Unix(1795255200, 5).UTC(), Level: rpclog.Warn, Lost: 3, Message: "a \"message\"\nof\x1b[31m two\u2028 lines\xff", User: "alice",
@@ -71,7 +71,7 @@ func TestEntry(t *testing.T) {
 
 // TestMarks sends batches again, overlapping and with gaps.
 func TestMarks(t *testing.T) {
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	b := batch(sender(1), 1, 10)
 	b.Entries[4].Lost = 6
 	for _, step := range []struct {
@@ -108,7 +108,7 @@ func TestMarks(t *testing.T) {
 }
 
 // list returns what is in the folder.
-func (f *folder) list() (files []file) {
+func (f *reopened) list() (files []file) {
 	f.Helper()
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
@@ -132,7 +132,7 @@ func (f *folder) list() (files []file) {
 // TestUnverifiedApart lets strangers pretend to be a sender, and flood.
 func TestUnverifiedApart(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{File: 8 << 10, Keep: 64 << 10, Unverified: 32 << 10})
+	f := newJournal(t, Limits{File: 8 << 10, Keep: 64 << 10, Unverified: 32 << 10})
 	f.store(batch(sender(1), 1, 100), false)
 	if r := f.store(batch(sender(1), 1, 5), true); r.Stored != 5 || !r.Verified {
 		t.Errorf("the sender's own: %+v", r)
@@ -168,7 +168,7 @@ func TestUnverifiedApart(t *testing.T) {
 // TestConcurrentAppends has many senders, some of which want to be sure.
 func TestConcurrentAppends(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{File: 32 << 10})
+	f := newJournal(t, Limits{File: 32 << 10})
 	const senders, batches, size = 8, 20, 25
 	var all sync.WaitGroup
 	for n := range byte(senders) {
@@ -222,7 +222,7 @@ func TestClosed(t *testing.T) {
 // TestDays begins a new file each day that something is logged, by this machine's clock and in UTC.
 func TestDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFolder(t, Limits{})
+		f := newJournal(t, Limits{})
 		start := time.Now().UTC().Truncate(24 * time.Hour)
 		time.Sleep(time.Until(start.Add(24*time.Hour - time.Second)))
 		f.store(batch(sender(1), 1, 1), true)
@@ -279,7 +279,7 @@ func TestSyncedInTime(t *testing.T) {
 
 // TestForeignFiles leaves alone what is not the journal's.
 func TestForeignFiles(t *testing.T) {
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	f.store(batch(sender(1), 1, 1), true)
 	f.close()
 	names := []string{"log-2026-13-21-000001.jsonl", "log-2026-11-21-.jsonl", "log-2026-11-21-0.jsonl", "notes", "log-2026-11-21-000001.txt", "other.tmp", "log-x.tmp"}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"shoal/folder"
 )
 
 // keep compresses finished files and removes those there is no room for, whenever a file is finished, until the series
@@ -50,7 +52,7 @@ func (s *series) compress(f file) error {
 	if err := os.Rename(path+unfinishedSuffix, path); err != nil {
 		return err
 	}
-	if err := syncFolder(s.dir); err != nil {
+	if err := folder.Sync(s.dir); err != nil {
 		return err
 	}
 	s.update(small)

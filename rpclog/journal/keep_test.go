@@ -15,7 +15,7 @@ import (
 // TestKeep fills a journal beyond what it may keep.
 func TestKeep(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{File: 16 << 10, Keep: 64 << 10, Unverified: 32 << 10})
+	f := newJournal(t, Limits{File: 16 << 10, Keep: 64 << 10, Unverified: 32 << 10})
 	next := map[bool]uint64{true: 1, false: 1}
 	for i := range 400 {
 		verified := i%2 == 0
@@ -55,7 +55,7 @@ func TestKeep(t *testing.T) {
 // TestCompressed reads all of a file that has several members, as it was.
 func TestCompressed(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{File: 3 * blockSize / 2, Keep: 1 << 30})
+	f := newJournal(t, Limits{File: 3 * blockSize / 2, Keep: 1 << 30})
 	long := strings.Repeat("long ", rpclog.MaxText/5)
 	total := uint64(0)
 	for len(f.list()) < 2 {
@@ -127,7 +127,7 @@ func TestCompressed(t *testing.T) {
 // TestDamagedCompressed reads what is left of a file in which bits have flipped.
 func TestDamagedCompressed(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{File: 4000})
+	f := newJournal(t, Limits{File: 4000})
 	total := uint64(0)
 	for ; len(f.list()) < 4; total++ {
 		f.store(batch(sender(1), total+1, total+1), true)

@@ -49,7 +49,7 @@ func (j *Journal) mark(n byte) uint64 {
 // TestKilled kills a process that stores, compresses and begins files, again and again, and counts.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	f := &folder{T: t, dir: t.TempDir()}
+	f := &reopened{T: t, dir: t.TempDir()}
 	acknowledged := map[byte]uint64{}
 	for range 4 {
 		cmd := exec.Command(os.Args[0])

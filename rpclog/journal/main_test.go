@@ -22,22 +22,22 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// folder is a journal's, opened and closed as often as a test likes.
-type folder struct {
+// reopened is a journal's, opened and closed as often as a test likes.
+type reopened struct {
 	*testing.T
 	dir    string
 	limits Limits
 	*Journal
 }
 
-func newFolder(t *testing.T, limits Limits) *folder {
+func newJournal(t *testing.T, limits Limits) *reopened {
 	t.Helper()
-	f := &folder{T: t, dir: t.TempDir(), limits: limits}
+	f := &reopened{T: t, dir: t.TempDir(), limits: limits}
 	f.open()
 	return f
 }
 
-func (f *folder) open() {
+func (f *reopened) open() {
 	f.Helper()
 	j, err := Open(f.dir, f.limits, zerolog.New(zerolog.NewTestWriter(f.T)))
 	if err != nil {
@@ -47,7 +47,7 @@ func (f *folder) open() {
 	f.Cleanup(f.close)
 }
 
-func (f *folder) close() {
+func (f *reopened) close() {
 	if f.Journal == nil {
 		return
 	}
@@ -57,13 +57,13 @@ func (f *folder) close() {
 	f.Journal = nil
 }
 
-func (f *folder) reopen() {
+func (f *reopened) reopen() {
 	f.close()
 	f.open()
 }
 
 // store appends and returns the answer.
-func (f *folder) store(b *rpclog.Batch, verified bool) rpclog.Result {
+func (f *reopened) store(b *rpclog.Batch, verified bool) rpclog.Result {
 	f.Helper()
 	r, err := f.Append(b, verified, Origin{Address: "127.0.0.1:9"})
 	if err != nil || r.Status != rpclog.OK {
@@ -73,14 +73,14 @@ func (f *folder) store(b *rpclog.Batch, verified bool) rpclog.Result {
 }
 
 // all returns what a query finds, over all pages.
-func (f *folder) all(q rpclog.Query) []line {
+func (f *reopened) all(q rpclog.Query) []line {
 	f.Helper()
 	lines, _ := f.from(q)
 	return lines
 }
 
 // from returns that and where to go on.
-func (f *folder) from(q rpclog.Query) (lines []line, next string) {
+func (f *reopened) from(q rpclog.Query) (lines []line, next string) {
 	f.Helper()
 	texts, next := f.texts(q)
 	for _, text := range texts {
@@ -90,7 +90,7 @@ func (f *folder) from(q rpclog.Query) (lines []line, next string) {
 }
 
 // texts returns that as it is stored.
-func (f *folder) texts(q rpclog.Query) (lines []string, next string) {
+func (f *reopened) texts(q rpclog.Query) (lines []string, next string) {
 	f.Helper()
 	for {
 		p, err := f.Query(context.Background(), q)

@@ -14,7 +14,7 @@ import (
 )
 
 func TestFilters(t *testing.T) {
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	at := func(s int) time.Time { return time.Unix(1_000_000, 0).Add(time.Duration(s) * time.Second) }
 	f.store(&rpclog.Batch{Sender: sender(1), First: 1, Entries: []rpclog.Entry{
 		{Time: at(1), Level: rpclog.Debug, User: "alice", Operation: "publish"},
@@ -55,7 +55,7 @@ func TestFilters(t *testing.T) {
 
 // TestBadQueries are refused.
 func TestBadQueries(t *testing.T) {
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	f.store(batch(sender(1), 1, 1), true)
 	for _, q := range []rpclog.Query{
 		{Grep: "("},
@@ -96,7 +96,7 @@ func TestBadQueries(t *testing.T) {
 // TestFollow asks for what came since, while files end, are compressed and removed.
 func TestFollow(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{File: 8 << 10, Keep: 64 << 10})
+	f := newJournal(t, Limits{File: 8 << 10, Keep: 64 << 10})
 	var got []uint64
 	lines, next := f.from(rpclog.Query{})
 	if lines != nil || next == "" {
@@ -132,7 +132,7 @@ func TestFollow(t *testing.T) {
 // TestPages keeps to the size of a page, and gives a line that is longer alone.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	f := newFolder(t, Limits{})
+	f := newJournal(t, Limits{})
 	n := uint64(0)
 	add := func(fields int) {
 		n++
@@ -173,7 +173,7 @@ func TestPages(t *testing.T) {
 
 // TestRemovedByHand goes on without a file that somebody has removed.
 func TestRemovedByHand(t *testing.T) {
-	f := newFolder(t, Limits{File: 2000})
+	f := newJournal(t, Limits{File: 2000})
 	total := uint64(0)
 	for ; len(f.list()) < 4; total++ {
 		f.store(batch(sender(1), total+1, total+1), true)

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -169,14 +168,4 @@ func (s *series) forget(number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.files = slices.DeleteFunc(s.files, func(f file) bool { return f.number == number })
-}
-
-// syncFolder makes names survive a power cut.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

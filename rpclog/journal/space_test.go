@@ -47,7 +47,7 @@ func fillFilesystem(t *testing.T) {
 		t.Skipf("mounting a tmpfs: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-	f := &folder{T: t, dir: dir, limits: Limits{File: 1 << 20}}
+	f := &reopened{T: t, dir: dir, limits: Limits{File: 1 << 20}}
 	f.open()
 	ballast := filepath.Join(dir, "ballast")
 	f.write(ballast, make([]byte, 64<<10))

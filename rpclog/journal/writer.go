@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"shoal/folder"
 	"shoal/rpclog"
 )
 
@@ -170,7 +171,7 @@ func (w *writer) rotateIfDue(more int64) error {
 	}
 	out, err := create(w.path(next), line)
 	if err == nil {
-		if err = syncFolder(w.dir); err != nil {
+		if err = folder.Sync(w.dir); err != nil {
 			err = errors.Join(err, out.Close(), os.Remove(out.Name()))
 		}
 	}

@@ -3,14 +3,13 @@ package sender
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
-	"shoal"
+	"shoal/folder"
 )
 
 const (
@@ -28,7 +27,7 @@ var errFull = errors.New("the spool is full")
 type spool struct {
 	dir      string
 	limit    int64 // bytes of all files
-	lock     *os.File
+	lock     io.Closer
 	segments []*segment // none is read to its end, but the last may be empty
 	next     int        // the number of the next file
 	buf      []byte     // of append
@@ -53,21 +52,12 @@ func (t *tally) sub(b *batch) { t.lines, t.lost = t.lines-b.lines, t.lost-b.lost
 // not end in a whole record is cut; torn says how many bytes that were. The error has code Busy when another process has
 // the folder.
 func openSpool(dir string, limit int64) (s *spool, torn int64, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, 0, fmt.Errorf("making the spool: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := folder.Lock(dir, "process")
 	if err != nil {
-		return nil, 0, fmt.Errorf("locking the spool: %w", err)
+		return nil, 0, fmt.Errorf("opening the spool: %w", err)
 	}
 	s = &spool{dir: dir, limit: limit, lock: lock, next: 1}
-	if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		err = shoal.Errorf(shoal.Busy, "another process uses the spool %s", dir)
-	}
-	if err == nil {
-		torn, err = s.restore()
-	}
-	if err != nil {
+	if torn, err = s.restore(); err != nil {
 		return nil, 0, errors.Join(err, s.close())
 	}
 	return s, torn, nil

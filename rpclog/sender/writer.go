@@ -26,7 +26,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -106,8 +105,7 @@ func isLocal(address string) (bool, error) {
 	if err != nil || host == "" || port == "" {
 		return false, shoal.Errorf(shoal.BadRequest, "the log service's address must be HOST:PORT, not %q", address)
 	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback(), nil
+	return shoal.IsLoopback(host), nil
 }
 
 // newProcess returns a number that no process of this device had before, or ever will: 64 random bits.

@@ -72,7 +72,7 @@ func New(c Config) (*Service, error) {
 	if s.state, err = openState(c.State); err != nil {
 		return nil, err
 	}
-	if err := s.open(c, isLoopback(host)); err != nil {
+	if err := s.open(c, shoal.IsLoopback(host)); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -228,8 +228,4 @@ func listen(address string, udp bool) (l net.Listener, packets net.PacketConn, e
 		err = shoal.Errorf(shoal.Busy, "%w; stop what listens there, or choose another port with --listen", err)
 	}
 	return nil, nil, err
-}
-
-func isLoopback(host string) bool {
-	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }

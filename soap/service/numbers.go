@@ -5,15 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"shoal"
+	"shoal/folder"
 	"shoal/soap"
 )
 
@@ -24,8 +24,8 @@ const reserve = 1 << 20
 // have been given, and is on the disk before one of them is. Where the file was lost, they go on from the time in
 // microseconds, which no clock that was right and no load that is possible has got to before.
 type numbers struct {
-	folder string
-	lock   *os.File // held as long as it is open
+	dir    string
+	lock   io.Closer // held as long as it is open
 	wanted chan wanted
 	done   chan struct{} // closed when the goroutine has ended
 	stop   chan struct{}
@@ -45,15 +45,12 @@ type given struct {
 
 // openNumbers begins to give numbers. The error has code Busy where another service gives them from the same folder, and
 // Corrupt where the file cannot be read.
-func openNumbers(folder string, now time.Time) (*numbers, error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state folder: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+func openNumbers(dir string, now time.Time) (*numbers, error) {
+	lock, err := folder.Lock(dir, "enrichment service")
 	if err != nil {
-		return nil, fmt.Errorf("locking the state folder: %w", err)
+		return nil, err
 	}
-	n := &numbers{folder: folder, lock: lock, wanted: make(chan wanted), done: make(chan struct{}), stop: make(chan struct{})}
+	n := &numbers{dir: dir, lock: lock, wanted: make(chan wanted), done: make(chan struct{}), stop: make(chan struct{})}
 	if err := n.load(now); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -62,13 +59,6 @@ func openNumbers(folder string, now time.Time) (*numbers, error) {
 }
 
 func (n *numbers) load(now time.Time) error {
-	err := unix.Flock(int(n.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return shoal.Errorf(shoal.Busy, "another service uses the state folder %s; stop it first, or give this one a folder of its own with --state", n.folder)
-	case err != nil:
-		return fmt.Errorf("locking the state folder %s: %w", n.folder, err)
-	}
 	text, err := os.ReadFile(n.path())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("reading which numbers were given: %w", err)
@@ -82,7 +72,7 @@ func (n *numbers) load(now time.Time) error {
 	return n.setAside()
 }
 
-func (n *numbers) path() string { return filepath.Join(n.folder, "numbers") }
+func (n *numbers) path() string { return filepath.Join(n.dir, "numbers") }
 
 // setAside makes sure that there are numbers to give that no later process will.
 func (n *numbers) setAside() error {
@@ -90,7 +80,7 @@ func (n *numbers) setAside() error {
 		return errors.New("all numbers have been given")
 	}
 	until := n.next + reserve
-	if err := replaceFile(n.path(), strconv.FormatUint(until, 10)+"\n"); err != nil {
+	if err := folder.Replace(n.path(), []byte(strconv.FormatUint(until, 10)+"\n")); err != nil {
 		return fmt.Errorf("setting numbers aside: %w", err)
 	}
 	n.reserved = until
@@ -141,25 +131,4 @@ func (n *numbers) close() error {
 	close(n.stop)
 	<-n.done
 	return n.lock.Close()
-}
-
-// replaceFile writes a file so that after a crash it has its old content or the new one.
-func replaceFile(path, content string) error {
-	temporary := path + ".new"
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -11,7 +11,6 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -122,7 +121,7 @@ func (c *Config) security() (*tls.Config, error) {
 		}
 		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}, nil
 	}
-	if addr, err := netip.ParseAddr(host); host == "localhost" || err == nil && addr.IsLoopback() {
+	if shoal.IsLoopback(host) {
 		return nil, nil
 	}
 	return nil, shoal.Errorf(shoal.Denied, "plain HTTP is for loopback addresses only, and %q is none; give a certificate with --cert and --key, or listen on 127.0.0.1", host)

@@ -88,6 +88,6 @@ func TestOnlyOnePeerForAState(t *testing.T) {
 	w := newWorld(t)
 	w.peer("peer")
 	w.shoal("peer", "peer").exit(8, "another")
-	w.shoal("server", "server", "--listen", "127.0.0.1:0").exit(8, "another server uses the state folder", "--state")
+	w.shoal("server", "server", "--listen", "127.0.0.1:0").exit(8, "another server uses the folder", "--state")
 	w.start("server2", "server", "--listen", w.address).wait().exit(8, "address already in use", "--listen")
 }
