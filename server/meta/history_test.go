@@ -2,7 +2,6 @@ package meta
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -12,30 +11,62 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"shoal"
+	"shoal/server/meta/histories"
+	"shoal/wire"
 )
 
 // look reads a group out of a sink, as one moment has it.
-func (s *state) look(g shoal.Group) (m groupModel) {
+func (s *state) look(name shoal.Group) (g histories.Group) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	record, is := s.records[groupKey(g)].(*Group)
+	record, is := s.records[groupKey(name)].(*Group)
 	if !is {
-		return m
+		return g
 	}
-	m = groupModel{there: true, owner: record.Owner, epoch: record.Epoch}
-	for k := range maps.Keys(s.records) {
+	g.Owner, g.Epoch = string(record.Owner), record.Epoch
+	for k := range s.records {
 		switch r := s.records[k].(type) {
 		case *Member:
-			if r.Group == g {
-				m.members = with(m.members, r.User)
+			if r.Group == name {
+				g.Members = histories.With(g.Members, string(r.User))
 			}
 		case *JoinRequest:
-			if r.Group == g {
-				m.requests = with(m.requests, r.User)
+			if r.Group == name {
+				g.Requests = histories.With(g.Requests, string(r.User))
 			}
 		}
 	}
-	return m
+	return g
+}
+
+// changeOf is what a verb of GROUP stands for.
+func changeOf(m *wire.GroupChange) Mutation {
+	user := Username(m.User)
+	return map[wire.GroupVerb]Mutation{
+		wire.CreateGroup: &CreateGroup{Group: m.Group}, wire.DeleteGroup: &DeleteGroup{Group: m.Group},
+		wire.TransferGroup: &TransferGroup{Group: m.Group, To: user}, wire.JoinGroup: &RequestJoin{Group: m.Group},
+		wire.LeaveGroup: &LeaveGroup{Group: m.Group}, wire.AcceptUser: &AcceptRequest{Group: m.Group, User: user},
+		wire.RejectUser: &RejectRequest{Group: m.Group, User: user}, wire.RemoveUser: &RemoveMember{Group: m.Group, User: user},
+	}[m.Verb]
+}
+
+// randomQuestion returns something to do to a group, or a look at it.
+func randomQuestion(g shoal.Group, other Username) any {
+	often := map[wire.GroupVerb]int{
+		wire.CreateGroup: 2, wire.DeleteGroup: 1, wire.TransferGroup: 1, wire.JoinGroup: 3, wire.LeaveGroup: 1,
+		wire.AcceptUser: 3, wire.RejectUser: 1, wire.RemoveUser: 1,
+	}
+	n := rand.IntN(17)
+	for verb := wire.CreateGroup; verb <= wire.TransferGroup; verb++ {
+		if n -= often[verb]; n < 0 {
+			m := &wire.GroupChange{Verb: verb, Group: g}
+			if verb.NamesUser() {
+				m.User = string(other)
+			}
+			return m
+		}
+	}
+	return histories.Look{Group: g}
 }
 
 // TestHistory lets many change the same few groups and look at them through two servers, one of which loses answers, and
@@ -45,6 +76,10 @@ func TestHistory(t *testing.T) {
 	w := newWorld(t)
 	names := []Username{"ann", "bob", "cat", "dan", "eve", "fay"}
 	w.users(names...)
+	var before histories.State
+	for i, name := range names {
+		before = before.Enrol(string(name), device(i+1))
+	}
 	lossy := another(w.Store)
 	lossy.client = lossyClient(t, w.Store, 20)
 	servers := []*Store{w.Store, lossy}
@@ -54,93 +89,57 @@ func TestHistory(t *testing.T) {
 		sink := newState()
 		sinks, feeds = append(sinks, sink), append(feeds, follow(t, s, sink))
 	}
-	start := time.Now()
+	all := askAtOnce(t, 2*len(names), func(client int) (asked histories.Asked, answered histories.Answered, err error) {
+		server, g := client%2, shoal.Group(fmt.Sprint("group ", rand.IntN(3)))
+		asked = histories.Asked{By: device(1 + client/2), What: randomQuestion(g, names[rand.IntN(len(names))])}
+		if m, changes := asked.What.(*wire.GroupChange); changes {
+			var o Outcome
+			if o, err = servers[server].Apply(t.Context(), w.id(asked.By), changeOf(m)); o.Code != 0 {
+				err = nil
+			}
+			answered.Code = o.Code
+		} else if err = feeds[server].Barrier(t.Context()); err == nil {
+			answered.Seen = histories.SeeGroup(sinks[server].look(g))
+		}
+		return asked, answered, err
+	})
+	model := histories.From(before, func(a histories.Asked) string {
+		if m, changes := a.What.(*wire.GroupChange); changes {
+			return string(m.Group)
+		}
+		return string(a.What.(histories.Look).Group)
+	})
+	codes := make(map[shoal.Code]int)
+	for _, o := range all {
+		codes[o.Output.(histories.Answered).Code]++
+	}
+	t.Logf("%d operations, by outcome %v", len(all), codes)
+	if err := histories.Check(model, all); err != nil {
+		t.Error(err)
+	}
+}
+
+// askAtOnce lets clients ask, each one thing after the other.
+func askAtOnce(t *testing.T, clients int, ask func(client int) (histories.Asked, histories.Answered, error)) []porcupine.Operation {
 	const steps = 60
-	histories := make([][]porcupine.Operation, 2*len(names))
+	start := time.Now()
+	done := make([][]porcupine.Operation, clients)
 	var run sync.WaitGroup
-	for client := range histories {
+	for client := range done {
 		run.Go(func() {
-			server := client % 2
-			n := 1 + client/2
 			for range steps {
-				g := shoal.Group(fmt.Sprint("group ", rand.IntN(3)))
-				in := asked{group: g, by: names[n-1], mutation: randomMutation(g, names[rand.IntN(len(names))])}
-				var out answered
 				call := time.Since(start)
-				if in.mutation == nil {
-					if err := feeds[server].Barrier(t.Context()); err != nil {
-						t.Errorf("looking: %v", err)
-						return
-					}
-					out.seen = sinks[server].look(g)
-				} else {
-					o, err := servers[server].Apply(t.Context(), w.id(device(n)), in.mutation)
-					if err != nil && o.Code == 0 {
-						t.Errorf("%T: %v", in.mutation, err)
-						return
-					}
-					out.code = o.Code
+				asked, answered, err := ask(client)
+				if err != nil {
+					t.Errorf("%+v: %v", asked.What, err)
+					return
 				}
-				histories[client] = append(histories[client], porcupine.Operation{
-					ClientId: client, Input: in, Call: int64(call), Output: out, Return: int64(time.Since(start)),
-				})
+				done[client] = append(done[client], histories.Did(client, asked, call, answered, time.Since(start)))
 			}
 		})
 	}
 	run.Wait()
-	model := porcupine.Model{
-		Partition: func(all []porcupine.Operation) [][]porcupine.Operation {
-			parts := make(map[shoal.Group][]porcupine.Operation)
-			for _, o := range all {
-				g := o.Input.(asked).group
-				parts[g] = append(parts[g], o)
-			}
-			return slices.Collect(maps.Values(parts))
-		},
-		Init: func() any { return groupModel{} },
-		Step: stepGroup,
-	}
-	all := slices.Concat(histories...)
-	codes := make(map[shoal.Code]int)
-	for _, o := range all {
-		codes[o.Output.(answered).code]++
-	}
-	t.Logf("%d operations, by outcome %v", len(all), codes)
-	if result := porcupine.CheckOperationsTimeout(model, all, 20*time.Second); result != porcupine.Ok {
-		t.Errorf("the history is %v", result)
-	}
-	// A history with one answer changed is refused, so the model sees something.
-	for i := range all {
-		if o := all[i].Output.(answered); o.seen.there {
-			o.seen.epoch++
-			all[i].Output = o
-			break
-		}
-	}
-	if result := porcupine.CheckOperationsTimeout(model, all, 20*time.Second); result == porcupine.Ok {
-		t.Error("a wrong history is found right")
-	}
-}
-
-// randomMutation returns something to do to a group, or nil for a look.
-func randomMutation(g shoal.Group, other Username) Mutation {
-	switch n := rand.IntN(16); n {
-	case 0, 1:
-		return &CreateGroup{Group: g}
-	case 2:
-		return &DeleteGroup{Group: g}
-	case 3:
-		return &TransferGroup{Group: g, To: other}
-	case 4, 5, 6:
-		return &RequestJoin{Group: g}
-	case 7:
-		return &LeaveGroup{Group: g}
-	case 8, 9, 10:
-		return &AcceptRequest{Group: g, User: other}
-	case 11:
-		return &RemoveMember{Group: g, User: other}
-	}
-	return nil
+	return slices.Concat(done...)
 }
 
 // TestUserHistory does the same with users who are made and deleted.
@@ -149,65 +148,37 @@ func TestUserHistory(t *testing.T) {
 	w := newWorld(t)
 	sink := newState()
 	f := follow(t, w.Store, sink)
-	type made struct {
-		user Username
-		what int // 0 make, 1 delete, 2 look
-	}
-	start := time.Now()
-	histories := make([][]porcupine.Operation, 8)
-	var run sync.WaitGroup
-	for client := range histories {
-		run.Go(func() {
-			for range 60 {
-				in := made{Username(fmt.Sprint("user ", rand.IntN(30))), rand.IntN(3)}
-				call, code := time.Since(start), shoal.Code(0)
-				var err error
-				switch in.what {
-				case 0:
-					_, err = w.holder(&CreateUser{User: in.user, Password: "$"})
-				case 1:
-					_, err = w.holder(&DeleteUser{User: in.user})
-				default:
-					if err = f.Barrier(t.Context()); err == nil && sink.at(userKey(in.user)) == nil {
-						err = noUser(in.user)
-					}
-				}
-				if err != nil {
-					code = shoal.CodeOf(err)
-				}
-				histories[client] = append(histories[client], porcupine.Operation{
-					ClientId: client, Input: in, Call: int64(call), Output: code, Return: int64(time.Since(start)),
-				})
+	all := askAtOnce(t, 8, func(int) (asked histories.Asked, answered histories.Answered, err error) {
+		user := fmt.Sprint("user ", rand.IntN(30))
+		asked.Holder = true
+		switch rand.IntN(3) {
+		case 0:
+			asked.What = &wire.Register{User: user}
+			_, err = w.holder(&CreateUser{User: Username(user), Password: "$"})
+		case 1:
+			asked.What = &wire.Account{Verb: wire.DeleteUser, User: user}
+			_, err = w.holder(&DeleteUser{User: Username(user)})
+		default:
+			asked.What = histories.LookUser{User: user}
+			if err = f.Barrier(t.Context()); err == nil && sink.at(userKey(Username(user))) == nil {
+				err = noUser(Username(user))
 			}
-		})
-	}
-	run.Wait()
-	model := porcupine.Model{
-		Partition: func(all []porcupine.Operation) [][]porcupine.Operation {
-			parts := make(map[Username][]porcupine.Operation)
-			for _, o := range all {
-				u := o.Input.(made).user
-				parts[u] = append(parts[u], o)
-			}
-			return slices.Collect(maps.Values(parts))
-		},
-		Init: func() any { return "never" },
-		Step: func(state, input, output any) (bool, any) {
-			what, code := input.(made).what, output.(shoal.Code)
-			switch {
-			case what == 0 && state == "never":
-				return code == 0, "there"
-			case what == 0:
-				return code == shoal.Exists, state
-			case state != "there":
-				return code == shoal.NotFound, state
-			case what == 1:
-				return code == 0, "gone"
-			}
-			return code == 0, state
-		},
-	}
-	if result := porcupine.CheckOperationsTimeout(model, slices.Concat(histories...), 20*time.Second); result != porcupine.Ok {
-		t.Errorf("the history is %v", result)
+		}
+		if err != nil {
+			answered.Code = shoal.CodeOf(err)
+		}
+		return asked, answered, nil
+	})
+	model := histories.From(histories.State{}, func(a histories.Asked) string {
+		switch m := a.What.(type) {
+		case *wire.Register:
+			return m.User
+		case *wire.Account:
+			return m.User
+		}
+		return a.What.(histories.LookUser).User
+	})
+	if err := histories.Check(model, all); err != nil {
+		t.Error(err)
 	}
 }
