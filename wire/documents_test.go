@@ -133,7 +133,7 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 		{"join_reply", "bitfield"}: maxBitfield, {"manifest_reply", "tail"}: maxTail,
 		{"join", "ticket"}: MaxStatement, {"announce", "candidates"}: MaxStatement, {"renew", "ticket"}: MaxStatement,
 		{"ticket_reply", "ticket"}: MaxStatement, {"revocation", "chain"}: MaxStatement,
-		{"registration", "password"}: MaxPassword, {"login", "password"}: MaxPassword, {"registration", "code"}: MaxCode,
+		{"registration", "password"}: MaxPassword, {"login", "password"}: MaxPassword, {"password_change", "was"}: MaxPassword, {"password_change", "password"}: MaxPassword, {"registration", "code"}: MaxCode,
 	} {
 		fields := s.Types[path[0]].Fields
 		i := slices.IndexFunc(fields, func(f spec.Field) bool { return f.Name == path[1] })

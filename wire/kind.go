@@ -42,6 +42,7 @@ const (
 	KindEpoch     Kind = 61
 	KindGone      Kind = 62
 	KindRevoked   Kind = 63
+	KindPassword  Kind = 64
 )
 
 // kindSpec is one row of the table in PROTOCOL.md section 7.
@@ -91,6 +92,7 @@ var kinds = map[Kind]kindSpec{
 	KindEpoch:     {"EPOCH", true, 128, 0, fresh[Epoch], nil},
 	KindGone:      {"GONE", true, 128, 0, fresh[Gone], nil},
 	KindRevoked:   {"REVOKED", true, 4608, 0, fresh[Revocation], nil},
+	KindPassword:  {"PASSWORD", false, 2176, 8, fresh[PasswordChange], fresh[MutationReply]},
 }
 
 // fresh makes an empty message of type M.

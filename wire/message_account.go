@@ -102,6 +102,13 @@ type Account struct {
 	Device   shoal.DeviceID
 }
 
+// PasswordChange replaces the password of the asker's user, which was Was.
+type PasswordChange struct {
+	Sequence uint64
+	Was      Secret
+	Password Secret
+}
+
 func (m *Register) Append(b []byte) []byte {
 	b = xdr.AppendUint64(b, m.Sequence)
 	b = xdr.AppendString(b, m.User)
@@ -139,6 +146,16 @@ func (m *Login) decode(d *xdr.Decoder) {
 	m.User = user(d)
 	m.Password = d.Opaque(MaxPassword)
 	m.Label = label(d, MaxLabel)
+}
+
+func (m *PasswordChange) Append(b []byte) []byte {
+	return xdr.AppendOpaque(xdr.AppendOpaque(xdr.AppendUint64(b, m.Sequence), m.Was), m.Password)
+}
+
+func (m *PasswordChange) decode(d *xdr.Decoder) {
+	m.Sequence = d.Uint64()
+	m.Was = d.Opaque(MaxPassword)
+	m.Password = d.Opaque(MaxPassword)
 }
 
 func (m *Logout) Append(b []byte) []byte { return xdr.AppendUint64(b, m.Sequence) }

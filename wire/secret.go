@@ -38,3 +38,9 @@ func (m Login) Format(s fmt.State, verb rune) {
 	type login Login
 	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), login(m))
 }
+
+// Format implements fmt.Formatter, as that of Register does.
+func (m PasswordChange) Format(s fmt.State, verb rune) {
+	type change PasswordChange
+	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), change(m))
+}

@@ -33,6 +33,13 @@ func (t *Tracker) Login(ctx context.Context, user string, password []byte, label
 	return t.secretly(ctx, wire.KindLogin, &m, &wire.MutationReply{})
 }
 
+// ChangePassword replaces the password of this device's user, which is was up to then. The devices stay enrolled. Errors
+// have the code Denied where was is wrong, Limit for too many attempts.
+func (t *Tracker) ChangePassword(ctx context.Context, was, password []byte) error {
+	m := wire.PasswordChange{Sequence: t.nextSequence(), Was: was, Password: password}
+	return t.secretly(ctx, wire.KindPassword, &m, &wire.MutationReply{})
+}
+
 // Logout ends this device's enrolment.
 func (t *Tracker) Logout(ctx context.Context) error {
 	return t.call(ctx, wire.KindLogout, &wire.Logout{Sequence: t.nextSequence()}, &wire.MutationReply{})

@@ -44,6 +44,10 @@ func TestAccountCalls(t *testing.T) {
 				wire.KindLogin, func() error { return tr.Login(ctx, "ann", []byte("password"), "laptop") },
 				new(wire.Login), &wire.Login{User: "ann", Password: []byte("password"), Label: "laptop"}, &wire.MutationReply{},
 			},
+			{
+				wire.KindPassword, func() error { return tr.ChangePassword(ctx, []byte("password"), []byte("another")) },
+				new(wire.PasswordChange), &wire.PasswordChange{Was: []byte("password"), Password: []byte("another")}, &wire.MutationReply{},
+			},
 			{wire.KindLogout, func() error { return tr.Logout(ctx) }, new(wire.Logout), &wire.Logout{}, &wire.MutationReply{}},
 			{
 				wire.KindAccount, func() error { return tr.DeleteUser(ctx, "bob") },

@@ -71,6 +71,7 @@ func TestPeopleAndGroups(t *testing.T) {
 	if got := fieldsOf(h.must("phone", "", "group", "members", "lab")); got != "ann bob" {
 		t.Errorf("%s are in it", got)
 	}
+	h.changesPassword()
 	h.must("ann", "", "group", "transfer", "lab", "bob")
 	h.fails(5, "", "bob", "", "user", "delete", "bob") // who owns a group
 	h.must("bob", "", "group", "remove", "lab", "ann")
@@ -79,6 +80,28 @@ func TestPeopleAndGroups(t *testing.T) {
 	h.fails(5, "not logged in", "phone", "", "group", "list")
 	h.must("ann", "", "user", "delete", "bob")
 	h.fails(5, "", "phone", bobsPassword, "login", "bob")
+}
+
+// changesPassword changes bob's password, and back: from then on only the new one logs in, and all devices stay bob's.
+func (h *household) changesPassword() {
+	h.t.Helper()
+	const next = "another canary"
+	h.fails(5, "wrong", "bob", "not it at all\n"+next+"\n", "user", "password")
+	h.fails(2, "the one up to now", "bob", bobsPassword+"\n"+bobsPassword+"\n", "user", "password")
+	h.fails(2, "new password on standard input is missing", "bob", bobsPassword+"\n", "user", "password")
+	h.fails(2, "too short", "bob", bobsPassword+"\nshort\n", "user", "password")
+	h.fails(5, "not logged in", "eve", bobsPassword+"\n"+next+"\n", "user", "password")
+	if got := h.must("bob", bobsPassword+"\n"+next+"\n", "user", "password"); !strings.Contains(got, "is changed") {
+		h.t.Errorf("said %q", got)
+	}
+	h.must("phone", "", "whoami")
+	h.fails(5, "", "tablet", bobsPassword+"\n", "login", "bob")
+	h.must("tablet", next+"\n", "login", "bob")
+	file := passwordFile(h.t, next+"\n"+bobsPassword+"\n")
+	if got := h.must("tablet", "", "user", "password", "--password-file", file, "--json"); !strings.Contains(got, `"devices":3`) {
+		h.t.Errorf("said %q", got)
+	}
+	h.must("tablet", "", "logout")
 }
 
 func passwordFile(t *testing.T, content string) string {

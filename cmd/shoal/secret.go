@@ -45,19 +45,77 @@ func (s *secrets) password(user string, fresh bool) (wire.Secret, error) {
 
 func (s *secrets) readPassword(user string, fresh bool) ([]byte, error) {
 	if s.passwordFile != "" && s.passwordFile != "-" {
-		f, err := os.Open(s.passwordFile)
+		secrets, err := s.fromFile("the password")
 		if err != nil {
-			return nil, shoal.Errorf(shoal.BadRequest, "--password-file: %w", err)
+			return nil, err
 		}
-		defer func() { _ = f.Close() }() // it was only read
-		return readSecretLine(bufio.NewReaderSize(f, secretLimit), "the password file")
+		return secrets[0], nil
 	}
-	if s.passwordFile == "-" || !onTerminal() {
+	if !s.asks() {
 		return s.line("the password")
 	}
-	secret, err := ask(fmt.Sprintf("Password of %s: ", printable(user)))
-	if err != nil || !fresh {
-		return secret, err
+	prompt := fmt.Sprintf("Password of %s: ", printable(user))
+	if fresh {
+		return askTwice(prompt)
+	}
+	return ask(prompt)
+}
+
+// asks reports whether a person types passwords.
+func (s *secrets) asks() bool { return s.passwordFile == "" && onTerminal() }
+
+// fromFile reads the first lines of the password file, one for each name.
+func (s *secrets) fromFile(names ...string) (lines [][]byte, err error) {
+	f, err := os.Open(s.passwordFile)
+	if err != nil {
+		return nil, shoal.Errorf(shoal.BadRequest, "--password-file: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	r := bufio.NewReaderSize(f, secretLimit)
+	for _, name := range names {
+		line, err := readSecretLine(r, name+" in the password file")
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// change asks for the password up to now and a new one, which a person types twice. The caller clears both.
+func (s *secrets) change() (was, next wire.Secret, err error) {
+	const first, second = "the password up to now", "the new password"
+	switch {
+	case s.asks():
+		if was, err = ask("Password up to now: "); err == nil {
+			next, err = askTwice("New password: ")
+		}
+	case s.passwordFile != "" && s.passwordFile != "-":
+		var lines [][]byte
+		if lines, err = s.fromFile(first, second); err == nil {
+			was, next = lines[0], lines[1]
+		}
+	default:
+		if was, err = s.line(first); err == nil {
+			next, err = s.line(second)
+		}
+	}
+	for _, secret := range []wire.Secret{was, next} {
+		if err == nil {
+			err = passwords.CheckRules(secret)
+		}
+	}
+	if err == nil && bytes.Equal(was, next) {
+		err = shoal.Errorf(shoal.BadRequest, "the new password is the one up to now; nothing was done")
+	}
+	return was, next, err
+}
+
+// askTwice asks for a new secret.
+func askTwice(prompt string) ([]byte, error) {
+	secret, err := ask(prompt)
+	if err != nil {
+		return nil, err
 	}
 	again, err := ask("The same again: ")
 	if err != nil {

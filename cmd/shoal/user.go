@@ -12,7 +12,8 @@ import (
 )
 
 func newUser() *cobra.Command {
-	return family("user", "Create, list and delete users", newUserCreate(), newUserList(), newUserDelete())
+	return family("user", "Create, list and delete users, and change one's password",
+		newUserCreate(), newUserList(), newUserDelete(), newUserPassword())
 }
 
 func newUserCreate() *cobra.Command {
@@ -102,6 +103,40 @@ func newUserDelete() *cobra.Command {
 		})
 	cmd.Long = cmd.Short + ": oneself, or anybody for an admin. Groups that the user owns must be transferred or deleted before.\n" +
 		"The name is never given to anybody else."
+	return cmd
+}
+
+func newUserPassword() *cobra.Command {
+	var c common
+	var from secrets
+	cmd := c.command("password", "Change one's own password; all devices stay logged in", cobra.NoArgs,
+		func(ctx context.Context, open opener, _ []string) error {
+			was, next, err := from.change()
+			defer clear(was)
+			defer clear(next)
+			if err != nil {
+				return err
+			}
+			t, err := open()
+			if err != nil {
+				return err
+			}
+			if err := t.ChangePassword(ctx, was, next); err != nil {
+				return err
+			}
+			devices, err := t.Devices(ctx, "")
+			if err != nil {
+				return fmt.Errorf("the password is changed, but the devices that stay logged in cannot be told: %w", err)
+			}
+			c.say(map[string]any{"event": "password", "devices": len(devices)},
+				"the password is changed; logged in without it stay all devices, %d (shoal device list, shoal device revoke)", len(devices))
+			return nil
+		})
+	cmd.Long = cmd.Short + ". The password is for logging in; after that a device's key stands\n" +
+		"for the user. Where the old password may be known to others, look at shoal device list, and revoke what is not yours.\n\n" +
+		"The password up to now is typed once and the new one twice. Without a terminal they are the first two lines of\n" +
+		"--password-file or of standard input."
+	from.add(cmd)
 	return cmd
 }
 

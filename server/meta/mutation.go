@@ -72,6 +72,8 @@ func kindOf(m Mutation) uint32 {
 		return 16
 	case *SetRealm:
 		return 17
+	case *SetPassword:
+		return 18
 	}
 	panic("a mutation without a number")
 }

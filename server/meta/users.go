@@ -143,9 +143,15 @@ type EnrolDevice struct {
 	User     Username
 	Label    string
 	Password string // the hash that the password was checked against
+	Rehashed string // one that takes its place; "" to leave it
 }
 
 func (m *EnrolDevice) check() error {
+	if m.Rehashed != "" {
+		if err := checkPassword(m.Rehashed); err != nil {
+			return err
+		}
+	}
 	return first(checkUser(m.User), checkLabel(m.Label), checkPassword(m.Password))
 }
 
@@ -168,6 +174,10 @@ func (m *EnrolDevice) decide(t *transaction) error {
 	case !there:
 		d.User, d.Enrolled = m.User, t.now
 		u.Devices = append(u.Devices, t.id.Device)
+		t.put(u)
+	}
+	if m.Rehashed != "" {
+		u.Password = m.Rehashed
 		t.put(u)
 	}
 	d.Label = m.Label

@@ -67,6 +67,8 @@ var access = map[wire.Kind]rule{
 	wire.KindDevices:  {who: user, reads: true, answer: answered((*Session).devices)}, // of others: for admins
 	wire.KindAccount:  {who: user, inside: true, slow: true, answer: answered((*Session).account)},
 
+	wire.KindPassword: {who: user, inside: true, slow: true, answer: answered((*Session).password)},
+
 	wire.KindGroup:     {who: user, inside: true, slow: true, answer: answered((*Session).group)}, // by the verb: owners
 	wire.KindGroups:    {who: user, reads: true, answer: answered((*Session).groups)},
 	wire.KindMembers:   {who: member, reads: true, answer: answered((*Session).members)}, // those who ask to be: for the owner

@@ -54,6 +54,9 @@ var requests = map[string]func(c *cell) wire.Message{
 		}
 		return &wire.Account{Sequence: c.number(), Verb: wire.RevokeDevice, Device: device}
 	},
+	"PASSWORD": func(c *cell) wire.Message {
+		return &wire.PasswordChange{Sequence: c.number(), Was: []byte(goodPassword), Password: []byte(goodPassword)}
+	},
 	"GROUP create": func(c *cell) wire.Message {
 		m := c.verb(wire.CreateGroup, "").(*wire.GroupChange)
 		if c.asker != c.member && c.asker != c.owner {

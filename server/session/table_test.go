@@ -233,6 +233,7 @@ func TestRuleA2(t *testing.T) {
 		wire.KindRegister: &wire.Register{User: "ann", Password: []byte(goodPassword)},
 		wire.KindLogin:    &wire.Login{User: "ann", Password: []byte(goodPassword)},
 		wire.KindInvite:   &wire.Invite{Group: "lab", CodeHash: [32]byte{1}},
+		wire.KindPassword: &wire.PasswordChange{Was: []byte(goodPassword), Password: []byte(goodPassword)},
 	} {
 		if err := c.ask(kind, m, &wire.Empty{}); !errors.Is(err, shoal.Denied) || !strings.Contains(err.Error(), "plaintext") {
 			t.Errorf("%v: %v", kind, err)
