@@ -171,6 +171,9 @@ func (s *state) ended(later *state) (all []Change) {
 				all = append(all, Change{Reason: FileGone, Group: name, File: e.content, Devices: devices})
 			}
 		}
+		if then != nil {
+			all = append(all, s.sharingEnded(name, g, then, later)...)
+		}
 	}
 	return all
 }

@@ -29,6 +29,7 @@ type group struct {
 	entries map[shoal.Name]entry
 	order   names[shoal.Name]
 	byFile  map[shoal.FileID]*names[shoal.Name]
+	shares  shares
 }
 
 // people are users since a time, in the order of their names.
@@ -90,6 +91,8 @@ func (s *state) put(record meta.Record) {
 		if s.group(r.Group).asking.put(r.User, r.Since) {
 			s.places[r.User] = append(s.places[r.User], r.Group)
 		}
+	case *meta.Share:
+		s.group(r.Group).shares.put(r)
 	}
 }
 
@@ -132,6 +135,10 @@ func (s *state) remove(record meta.Record) {
 	case *meta.JoinRequest:
 		if g := s.groups[r.Group]; g != nil && g.asking.remove(r.User) {
 			s.unplace(r.User, r.Group)
+		}
+	case *meta.Share:
+		if g := s.groups[r.Group]; g != nil {
+			g.shares.remove(r)
 		}
 	case *meta.Object:
 		g := s.groups[r.Group]

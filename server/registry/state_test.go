@@ -170,6 +170,53 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// Who stopped sharing while nobody listened is told so when the whole state comes: in place of the publisher's copies, or of
+// another's; and who shares still is not.
+func TestReplaceTellsOfSharing(t *testing.T) {
+	for name, c := range map[string]struct {
+		stops  func(meta.Record) bool // what is not there any more
+		shared bool                   // bob's copies of x are
+		want   []shoal.DeviceID
+	}{
+		"nobody":        {func(meta.Record) bool { return false }, true, nil},
+		"the publisher": {func(meta.Record) bool { return false }, false, []shoal.DeviceID{deviceOf(2)}},
+		"another one":   {func(r meta.Record) bool { _, share := r.(*meta.Share); return share }, true, []shoal.DeviceID{deviceOf(1)}},
+	} {
+		r, told := fed(t)
+		later := slices.DeleteFunc(lab(), c.stops)
+		for _, record := range later {
+			if o, ok := record.(*meta.Object); ok && o.Name == "x" {
+				o.Shared = c.shared
+			}
+		}
+		if err := r.Replace(listed(later, nil), 12); err != nil {
+			t.Fatal(err)
+		}
+		var want []Change
+		if c.want != nil {
+			want = []Change{{Reason: SharingEnded, Group: "lab", File: objectOf(1), Devices: c.want}}
+		}
+		if !reflect.DeepEqual(*told, want) {
+			t.Errorf("%s: told %+v, want %+v", name, *told, want)
+		}
+	}
+}
+
+// A share that ended by an event is not told of again by the next whole state, and one that began is part of it.
+func TestSharesFollowEvents(t *testing.T) {
+	r, told := fed(t)
+	share := &meta.Share{Group: "lab", Name: "x", User: "ann"}
+	r.Apply([]meta.Event{{Record: share, Deleted: true}}, 11)
+	without := slices.DeleteFunc(lab(), func(r meta.Record) bool { _, share := r.(*meta.Share); return share })
+	if err := r.Replace(listed(without, nil), 12); err != nil || len(*told) != 1 {
+		t.Errorf("told %+v, %v", *told, err)
+	}
+	r.Apply([]meta.Event{{Record: share}}, 13)
+	if err := r.Replace(listed(without, nil), 14); err != nil || len(*told) != 2 {
+		t.Errorf("told %+v, %v", *told, err)
+	}
+}
+
 // A whole state in place of another: what is known of files stays, what ended is told, and a list that breaks off changes
 // nothing.
 func TestReplace(t *testing.T) {
