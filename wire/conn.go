@@ -11,10 +11,8 @@ import (
 )
 
 const (
-	// readBuffer is small, because larger reads go past it straight into their destination.
+	// readBuffer is small, because larger reads go past it straight into their destination. Bodies that fit are not copied.
 	readBuffer = 4 << 10
-	// keepBody is the largest body buffer that a Conn keeps between frames.
-	keepBody = 4 << 10
 	// firstBody is how much a header alone can make a Conn allocate, in bytes.
 	firstBody = 256 << 10
 )
@@ -23,8 +21,6 @@ const (
 type Conn struct {
 	net.Conn // *tls.Conn, *net.TCPConn, or whatever transport was injected
 	r        *bufio.Reader
-	head     [HeaderSize]byte
-	body     []byte
 	data     int   // bytes of the last PIECE not read yet
 	failed   error // why the data of a PIECE did not come: nothing can follow it
 	received atomic.Int64
@@ -49,15 +45,17 @@ func (c *Conn) ReadFrame() (Frame, error) {
 	if c.data != 0 {
 		panic("wire: ReadFrame with unread piece data")
 	}
-	if n, err := io.ReadFull(c.r, c.head[:]); err == io.EOF {
+	head, err := c.r.Peek(HeaderSize)
+	if err == io.EOF && len(head) == 0 {
 		return Frame{}, err
 	} else if err != nil {
-		return Frame{}, explain(c.head[:n], cutShort(err))
+		return Frame{}, explain(head, cutShort(err))
 	}
-	h, err := parseHeader(c.head[:])
+	h, err := parseHeader(head)
 	if err != nil {
-		return Frame{}, explain(c.head[:], err)
+		return Frame{}, explain(head, err)
 	}
+	c.skip(HeaderSize)
 	f := Frame{Header: h}
 	size := int(h.Length)
 	if h.IsPiece() {
@@ -97,15 +95,13 @@ func (c *Conn) SkipData() error {
 	return c.failed
 }
 
-// readBody reads n bytes. A buffer larger than firstBody grows with what arrives, so that a header alone costs the sender as much as
-// the receiver.
+// readBody reads n bytes. A buffer larger than firstBody grows with what arrives, so that a header alone costs the sender as
+// much as the receiver.
 func (c *Conn) readBody(n int) ([]byte, error) {
-	if n <= keepBody {
-		if n > cap(c.body) {
-			c.body = make([]byte, n, max(256, n))
-		}
-		_, err := io.ReadFull(c.r, c.body[:n])
-		return c.body[:n], err
+	if n <= readBuffer {
+		body, err := c.r.Peek(n)
+		c.skip(len(body))
+		return body, err
 	}
 	var body []byte
 	for read := 0; read < n; {
@@ -118,6 +114,9 @@ func (c *Conn) readBody(n int) ([]byte, error) {
 	}
 	return body, nil
 }
+
+// skip passes over n bytes that are in the buffer.
+func (c *Conn) skip(n int) { _, _ = c.r.Discard(n) }
 
 // explain recognises by the first bytes the commonest reason for a first frame that makes no sense: the other side
 // speaks TLS, and sends a handshake record or an alert (RFC 8446 section 5.1).

@@ -202,12 +202,12 @@ func TestTransportErrors(t *testing.T) {
 	})
 }
 
-// The buffer is used again for small bodies, and a large one is not kept.
+// A body that fits is read where it lies, and one that does not leaves nothing behind.
 func TestBodyBuffer(t *testing.T) {
 	large := AppendReply(nil, KindHashes, 1, &HashesReply{Values: make([]shoal.Hash, 65536)})
 	small := AppendReply(nil, KindHashes, 1, &HashesReply{Values: make([]shoal.Hash, 16)})
-	c := received(t, bytes.Join([][]byte{small, large, small}, nil), len(large))
-	for range 3 {
+	c := received(t, bytes.Join([][]byte{small, large, bytes.Repeat(small, 100)}, nil), len(large))
+	for range 2 {
 		f, m, _, err := readAll(c)
 		if err != nil {
 			t.Fatal(err)
@@ -215,8 +215,37 @@ func TestBodyBuffer(t *testing.T) {
 		if n := 4 + 32*len(m.(*HashesReply).Values); n != len(f.Body) {
 			t.Errorf("%d bytes are decoded of %d", n, len(f.Body))
 		}
-		if cap(c.body) > keepBody {
-			t.Errorf("%d bytes are kept", cap(c.body))
+	}
+	cost := allocated(func() {
+		for range 100 {
+			if f, err := c.ReadFrame(); err != nil || !bytes.Equal(f.Body, small[HeaderSize:]) {
+				t.Fatal(err)
+			}
+		}
+	})
+	if cost > 1024 {
+		t.Errorf("%d bytes are allocated to read small frames", cost)
+	}
+}
+
+// A message that is used again is no different from a new one, whatever it had before, and costs the name.
+func TestDecodeAgain(t *testing.T) {
+	byName := &Lookup{Group: "g", Name: "a name"}
+	byFile := &Lookup{Group: "g", File: shoal.FileID{1}}
+	other := &Lookup{Group: "h", File: shoal.FileID{2}}
+	used := new(Lookup)
+	for _, m := range []*Lookup{byName, byFile, other, byName, other, byFile} {
+		if err := Decode(m.Append(nil), used); err != nil || *used != *m {
+			t.Errorf("%+v, %v, where %+v is to be decoded", used, err, m)
+		}
+	}
+	if err := Decode((&Lookup{Group: "..", Name: "n"}).Append(nil), used); shoal.CodeOf(err) != shoal.BadRequest {
+		t.Errorf("a bad group: %v", err)
+	}
+	for m, most := range map[*Lookup]float64{byName: 1, byFile: 0} {
+		body := m.Append(nil)
+		if n := testing.AllocsPerRun(1000, func() { _ = Decode(body, used) }); n > most {
+			t.Errorf("%v allocations for %+v", n, m)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"shoal"
 	"shoal/xdr"
@@ -48,7 +49,7 @@ type Frame struct {
 
 // OwnBody is Body, to keep: a copy, unless it is so large that it was made for this frame alone.
 func (f Frame) OwnBody() []byte {
-	if len(f.Body) > keepBody {
+	if len(f.Body) > readBuffer {
 		return f.Body
 	}
 	return bytes.Clone(f.Body)
@@ -85,9 +86,9 @@ func parseHeader(b []byte) (Header, error) {
 }
 
 func (h Header) check() error {
-	spec, known := kinds[h.Kind]
+	spec := h.Kind.row()
 	switch {
-	case !known:
+	case spec == nil:
 		return shoal.Errorf(shoal.BadRequest, "a frame of unknown kind %d (rule F2)", uint16(h.Kind))
 	case h.Flags != 0 && h.Flags != FlagReply && h.Flags != FlagReply|FlagError:
 		return shoal.Errorf(shoal.BadRequest, "a %v frame with flags %#x (rule F2)", h.Kind, uint16(h.Flags))
@@ -144,14 +145,22 @@ func appendFrame(b []byte, k Kind, f Flags, id uint32, m Message) []byte {
 }
 
 // Decode reads the body of a frame into m, whose type must be that of the frame's kind. The error has code BadRequest.
+// A message that was decoded into before is no different from a new one, but keeps what strings it can.
 func Decode(body []byte, m Message) error {
-	d := xdr.NewDecoder(body)
+	d := decoders.Get().(*xdr.Decoder)
+	*d = *xdr.NewDecoder(body)
 	m.decode(d)
-	if err := d.Finish(); err != nil {
+	err := d.Finish()
+	*d = xdr.Decoder{}
+	decoders.Put(d)
+	if err != nil {
 		return refused(m, err)
 	}
 	return nil
 }
+
+// decoders are those that are not in use.
+var decoders = sync.Pool{New: func() any { return new(xdr.Decoder) }}
 
 // DecodePieceHead is Decode for the Body of a PIECE. It allocates nothing.
 func DecodePieceHead(body []byte) (PieceHead, error) {
@@ -199,7 +208,7 @@ func NewMessage(h Header) Message {
 	case h.Flags&FlagError != 0:
 		return new(ErrorReply)
 	case h.IsReply():
-		return kinds[h.Kind].reply()
+		return rows[h.Kind].reply()
 	}
-	return kinds[h.Kind].request()
+	return rows[h.Kind].request()
 }

@@ -56,6 +56,7 @@ type kindSpec struct {
 
 const errorLimit = 1032 // bytes in the body of an error reply, at most
 
+// kinds is the table, as in PROTOCOL.md. The numbers are below len(rows).
 var kinds = map[Kind]kindSpec{
 	KindHello:     {"HELLO", false, 256, 4608, fresh[Hello], fresh[HelloReply]},
 	KindAuth:      {"AUTH", false, 64, 512, fresh[Auth], fresh[AuthReply]},
@@ -95,6 +96,22 @@ var kinds = map[Kind]kindSpec{
 	KindPassword:  {"PASSWORD", false, 2176, 8, fresh[PasswordChange], fresh[MutationReply]},
 }
 
+// rows is kinds by number: every frame is looked up. A kind that is not known has an empty row.
+var rows = func() (rows [128]kindSpec) {
+	for k, row := range kinds {
+		rows[k] = row
+	}
+	return rows
+}()
+
+// row returns a kind's row, nil for a kind that is not known.
+func (k Kind) row() *kindSpec {
+	if int(k) >= len(rows) || rows[k].name == "" {
+		return nil
+	}
+	return &rows[k]
+}
+
 // fresh makes an empty message of type M.
 func fresh[M any, P interface {
 	*M
@@ -103,7 +120,7 @@ func fresh[M any, P interface {
 	return P(new(M))
 }
 
-func (s kindSpec) limit(f Flags) uint32 {
+func (s *kindSpec) limit(f Flags) uint32 {
 	switch {
 	case f&FlagError != 0:
 		return errorLimit
@@ -114,8 +131,8 @@ func (s kindSpec) limit(f Flags) uint32 {
 }
 
 func (k Kind) String() string {
-	if spec, known := kinds[k]; known {
-		return spec.name
+	if row := k.row(); row != nil {
+		return row.name
 	}
 	return fmt.Sprintf("kind %d", uint16(k))
 }

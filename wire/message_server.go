@@ -175,7 +175,8 @@ func (m *Lookup) Append(b []byte) []byte {
 }
 
 func (m *Lookup) decode(d *xdr.Decoder) {
-	m.Group = group(d)
+	m.Group = groupAgain(d, m.Group)
+	m.Name, m.File = "", shoal.FileID{}
 	if enum(d, "lookup_by", byFile) == byName {
 		m.Name = name(d)
 	} else {
@@ -261,6 +262,17 @@ func name(d *xdr.Decoder) shoal.Name {
 
 func group(d *xdr.Decoder) shoal.Group {
 	g, err := shoal.ParseGroup(d.String(shoal.MaxGroup))
+	check(d, "X3", err)
+	return g
+}
+
+// groupAgain reads a group that often is the same as before.
+func groupAgain(d *xdr.Decoder, before shoal.Group) shoal.Group {
+	b := d.Opaque(shoal.MaxGroup)
+	if before != "" && string(b) == string(before) {
+		return before
+	}
+	g, err := shoal.ParseGroup(string(b))
 	check(d, "X3", err)
 	return g
 }
