@@ -66,7 +66,7 @@ func (r Role) String() string {
 // GroupEntry is one group, and what the asker is in it. Members and Epoch are 0 for who may not know them.
 type GroupEntry struct {
 	Group   shoal.Group
-	Owner   string
+	Owner   string // "" of shoal.Public alone
 	Role    Role
 	Members uint32 // how many, the owner being one
 	Epoch   uint64
@@ -179,7 +179,14 @@ func (m *GroupsReply) decode(d *xdr.Decoder) {
 	m.Entries = make([]GroupEntry, d.Count(MaxList, 2*minLabel+4+4+8+4))
 	for i := range m.Entries {
 		m.Entries[i] = GroupEntry{
-			group(d), user(d), Role(enumFrom(d, "group_role", 0, uint32(RoleOwner))), d.Uint32(), d.Uint64(), d.Uint32(),
+			group(d), label(d, MaxUsername), Role(enumFrom(d, "group_role", 0, uint32(RoleOwner))), d.Uint32(), d.Uint64(), d.Uint32(),
+		}
+		switch e := &m.Entries[i]; {
+		case d.Err() != nil:
+		case e.Owner == "" && e.Group != shoal.Public:
+			check(d, "X3", fmt.Errorf("the group %q without an owner", e.Group))
+		case e.Group == shoal.Public && (e.Owner != "" || e.Role == RoleOwner):
+			check(d, "G10", fmt.Errorf("the group %q with an owner", e.Group))
 		}
 	}
 	m.More = d.Bool()

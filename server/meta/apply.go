@@ -38,6 +38,9 @@ func (s *Store) Apply(ctx context.Context, id ID, m Mutation) (Outcome, error) {
 	defer cancel()
 	a := &application{s: s, ctx: ctx, id: id, mutation: m, asked: digestOf(m), known: make(map[key]entry, 8)}
 	o, err := a.run()
+	if _, is := m.(*DeleteUser); is && err == nil {
+		s.clearSoon()
+	}
 	if err == nil || o.Code != 0 {
 		return o, err
 	}

@@ -22,6 +22,7 @@
 //	i/HASH                  an invite
 //	x/USER/GROUP            where to look for what a user has in groups; may say too much, never too little
 //	t/u/USER, t/g/GROUP     the names of users and groups that were deleted
+//	t/o/USER                the groups in which a user who was deleted may have left something
 //	a/DEVICE/SEQUENCE       an outcome
 //	f/DEVICE                the first sequence number whose outcome is kept for sure
 //

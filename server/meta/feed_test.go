@@ -50,9 +50,12 @@ func TestFollow(t *testing.T) {
 	run.Wait()
 	w.ok(2, &LeaveGroup{Group: "lab"})
 	last := w.ok(3, &DeleteUser{User: "cat"})
+	if err := w.clearDeparted(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	want := w.all()
 	for i, f := range []*Feed{first, second} {
-		if err := f.WaitFor(t.Context(), last.Revision); err != nil {
+		if err := errors.Join(f.WaitFor(t.Context(), last.Revision), f.Barrier(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		got := []*state{early, late}[i]

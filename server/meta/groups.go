@@ -36,7 +36,7 @@ func (m *CreateGroup) decide(t *transaction) error {
 	if err != nil {
 		return err
 	}
-	if t.load(&Group{Name: m.Group}) {
+	if m.Group == shoal.Public || t.load(&Group{Name: m.Group}) {
 		return shoal.Errorf(shoal.Exists, "there is a group %q; choose another name", m.Group)
 	}
 	if err := t.room(user); err != nil {
@@ -136,10 +136,18 @@ func (t *transaction) member(g shoal.Group) (Username, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, member := t.get(memberKey(g, user)); !member {
+	if g != shoal.Public && !t.has(memberKey(g, user)) { // who acts for a user is in shoal.Public
 		return "", noGroup(g)
 	}
 	return user, nil
+}
+
+// isMember reports whether a user is in a group.
+func (t *transaction) isMember(g shoal.Group, u Username) bool {
+	if g == shoal.Public {
+		return t.has(userKey(u))
+	}
+	return t.has(memberKey(g, u))
 }
 
 // owned returns the group and the asker, who must own it. To others than its members it is not there.
@@ -150,10 +158,12 @@ func (t *transaction) owned(name shoal.Group) (*Group, Username, error) {
 	}
 	g := &Group{Name: name}
 	switch {
+	case name == shoal.Public:
+		return nil, "", NotOwner(name, "")
 	case !t.load(g):
 		return nil, "", noGroup(name)
 	case g.Owner != user:
-		return nil, "", notOwner(name, g.Owner)
+		return nil, "", NotOwner(name, g.Owner)
 	}
 	return g, user, nil
 }
@@ -175,6 +185,13 @@ func (t *transaction) room(u Username) error {
 		return shoal.Errorf(shoal.Limit, "the user %q is in %d groups, or asks to be, and more are not possible; leave one first", u, t.s.maxPlaces)
 	}
 	return nil
+}
+
+// raisePublic raises the epoch of shoal.Public, which is written down when that happens first.
+func (t *transaction) raisePublic() {
+	g := PublicGroup()
+	t.load(g)
+	t.raise(g)
 }
 
 // raise writes the group with its next epoch.

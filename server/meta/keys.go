@@ -22,6 +22,7 @@ func groupKey(g shoal.Group) key        { return key("g/" + g) }
 func inviteKey(hash [32]byte) key       { return key("i/" + string(hash[:])) }
 func floorKey(d shoal.DeviceID) key     { return key("f/" + string(d[:])) }
 func deletedUserKey(u Username) key     { return key("t/u/" + u) }
+func departedKey(u Username) key        { return key("t/o/" + u) }
 func deletedGroupKey(g shoal.Group) key { return key("t/g/" + g) }
 
 func memberKey(g shoal.Group, u Username) key  { return key("m/" + string(g) + "/" + string(u)) }

@@ -17,10 +17,10 @@ func (m *RequestJoin) decide(t *transaction) error {
 	if err != nil {
 		return err
 	}
-	if !t.load(&Group{Name: m.Group}) {
+	if m.Group != shoal.Public && !t.load(&Group{Name: m.Group}) {
 		return shoal.Errorf(shoal.NotFound, "there is no group %q", m.Group)
 	}
-	if _, member := t.get(memberKey(m.Group, user)); member {
+	if t.isMember(m.Group, user) {
 		return shoal.Errorf(shoal.Exists, "you are in the group %q already", m.Group)
 	}
 	request := &JoinRequest{Group: m.Group, User: user}
@@ -47,6 +47,9 @@ func (m *LeaveGroup) decide(t *transaction) error {
 	user, err := t.actor()
 	if err != nil {
 		return err
+	}
+	if m.Group == shoal.Public {
+		return shoal.Errorf(shoal.Denied, "every user is in the group %q, for as long as there is the user", m.Group)
 	}
 	if request := requestKey(m.Group, user); t.has(request) {
 		t.delete(request)

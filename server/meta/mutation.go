@@ -106,6 +106,10 @@ func noGroup(g shoal.Group) error {
 	return shoal.Errorf(shoal.NotFound, "there is no group %q, or you are not in it", g)
 }
 
-func notOwner(g shoal.Group, owner Username) error {
+// NotOwner is the error for what only a group's owner may do, and nobody in shoal.Public.
+func NotOwner(g shoal.Group, owner Username) error {
+	if g == shoal.Public {
+		return shoal.Errorf(shoal.Denied, "every user is in the group %q, and nobody owns it; make a group of your own (shoal group create)", g)
+	}
 	return shoal.Errorf(shoal.Denied, "only the owner of the group %q, %q, may do this", g, owner)
 }

@@ -14,7 +14,6 @@ type Publish struct {
 	Group   shoal.Group
 	Name    shoal.Name
 	Content shoal.Object
-	Open    bool // everybody may, in this group; which is the caller's to say
 }
 
 func (m *Publish) check() error {
@@ -27,7 +26,7 @@ func (m *Publish) append(b []byte) []byte {
 }
 
 func (m *Publish) decide(t *transaction) error {
-	user, err := t.allowed(m.Group, m.Open)
+	user, err := t.member(m.Group)
 	if err != nil {
 		return err
 	}
@@ -45,6 +44,9 @@ func (m *Publish) decide(t *transaction) error {
 		t.outcome.Stands = o.Content
 		return shoal.Errorf(shoal.NameTaken, "the name %q stands for %v (%d bytes), not for %v (%d bytes): "+
 			"publish under another name, or unpublish the one that is there first", m.Name, o.Content.ID, o.Content.Size, m.Content.ID, m.Content.Size)
+	case o.Publisher != user && !t.has(userKey(o.Publisher)):
+		o.Publisher, o.Device, o.Published, o.Shared = user, t.id.Device, t.now, true // in the place of who was deleted
+		t.put(o)
 	case o.Publisher != user:
 		share := &Share{Group: m.Group, Name: m.Name, User: user}
 		if !t.load(share) {
@@ -57,13 +59,12 @@ func (m *Publish) decide(t *transaction) error {
 	return nil
 }
 
-// Unpublish takes a name away from the file it stands for, for its publisher or the group's owner. The error's code is
-// Denied or NotFound.
+// Unpublish takes a name away from the file it stands for, for its publisher or the group's owner; in shoal.Public, which
+// nobody owns, for an admin. The error's code is Denied or NotFound.
 type Unpublish struct {
 	Group shoal.Group
 	Name  shoal.Name
 	File  shoal.FileID
-	Open  bool // everybody may, in this group; which is the caller's to say
 }
 
 func (m *Unpublish) check() error {
@@ -78,19 +79,35 @@ func (m *Unpublish) append(b []byte) []byte {
 }
 
 func (m *Unpublish) decide(t *transaction) error {
-	o, user, err := t.published(m.Group, m.Name, m.File, m.Open)
+	o, user, err := t.published(m.Group, m.Name, m.File)
 	if err != nil {
 		return err
 	}
-	if o.Publisher != user && !m.Open {
-		if g := (&Group{Name: m.Group}); !t.load(g) || g.Owner != user {
-			return shoal.Errorf(shoal.Denied, "only its publisher, %q, and the group's owner may unpublish %q; "+
-				"shoal stop-share ends the sharing of your own copies", o.Publisher, m.Name)
+	if o.Publisher != user && !t.presides(user, m.Group) {
+		also := "the group's owner"
+		if m.Group == shoal.Public {
+			also = "an admin"
 		}
+		return shoal.Errorf(shoal.Denied, "only its publisher, %q, and %s may unpublish %q; "+
+			"shoal stop-share ends the sharing of your own copies", o.Publisher, also, m.Name)
 	}
-	t.delete(o.key())
-	t.deleteAll(shareKey(m.Group, m.Name, ""))
+	t.unpublish(o)
 	return nil
+}
+
+// presides reports whether a user decides on what others publish in a group.
+func (t *transaction) presides(u Username, in shoal.Group) bool {
+	if in == shoal.Public {
+		user := &User{Name: u}
+		return t.load(user) && user.Admin
+	}
+	g := &Group{Name: in}
+	return t.load(g) && g.Owner == u
+}
+
+func (t *transaction) unpublish(o *Object) {
+	t.delete(o.key())
+	t.deleteAll(shareKey(o.Group, o.Name, ""))
 }
 
 // StopShare says that the asker's copies of what a name stands for are offered no longer. The name goes when no member's
@@ -108,7 +125,7 @@ func (m *StopShare) append(b []byte) []byte {
 }
 
 func (m *StopShare) decide(t *transaction) error {
-	o, user, err := t.published(m.Group, m.Name, m.File, false)
+	o, user, err := t.published(m.Group, m.Name, m.File)
 	if err != nil {
 		return err
 	}
@@ -117,47 +134,45 @@ func (m *StopShare) decide(t *transaction) error {
 	if !byPublisher && !t.has(own) {
 		return shoal.Errorf(shoal.NotFound, "you do not share %q in the group %q", m.Name, m.Group)
 	}
+	t.endShare(o, user)
+	return nil
+}
+
+// endShare says that a user's copies of o are not offered any more. o goes when no member's are.
+func (t *transaction) endShare(o *Object, user Username) {
+	byPublisher := o.Publisher == user && o.Shared
 	if byPublisher {
 		o.Shared = false
 	}
-	if t.othersShare(o, user) {
-		if byPublisher {
-			t.put(o)
-		} else {
-			t.delete(own)
-		}
-		return nil
+	if !t.othersShare(o, user) {
+		t.unpublish(o)
+		return
 	}
-	t.delete(o.key())
-	t.deleteAll(shareKey(m.Group, m.Name, ""))
-	return nil
+	if byPublisher {
+		t.put(o)
+	}
+	if own := shareKey(o.Group, o.Name, user); t.has(own) { // which a publisher has who took the place of another one
+		t.delete(own)
+	}
 }
 
 // othersShare reports whether a member other than the user offers copies of o.
 func (t *transaction) othersShare(o *Object, user Username) bool {
-	if o.Shared && t.has(memberKey(o.Group, o.Publisher)) {
+	if o.Shared && t.isMember(o.Group, o.Publisher) {
 		return true
 	}
 	prefix := shareKey(o.Group, o.Name, "")
 	for _, k := range t.list(prefix) {
-		if u := Username(k[len(prefix):]); u != user && t.has(memberKey(o.Group, u)) {
+		if u := Username(k[len(prefix):]); u != user && t.isMember(o.Group, u) {
 			return true
 		}
 	}
 	return false
 }
 
-// allowed returns the asker, who must be in the group; nobody where everybody may do what is asked.
-func (t *transaction) allowed(g shoal.Group, open bool) (Username, error) {
-	if open {
-		return "", nil
-	}
-	return t.member(g)
-}
-
-// published returns the object of that content and name in a group, and the asker, if allowed.
-func (t *transaction) published(g shoal.Group, n shoal.Name, file shoal.FileID, open bool) (*Object, Username, error) {
-	user, err := t.allowed(g, open)
+// published returns the object of that content and name in a group, and the asker, who must be in it.
+func (t *transaction) published(g shoal.Group, n shoal.Name, file shoal.FileID) (*Object, Username, error) {
+	user, err := t.member(g)
 	if err != nil {
 		return nil, "", err
 	}

@@ -66,6 +66,13 @@ type Group struct {
 	Grace   time.Duration // how long transfers go on without a server; whole seconds
 }
 
+// publicGrace is the offline grace of shoal.Public.
+const publicGrace = 12 * time.Hour
+
+// PublicGroup is shoal.Public as it is before its epoch was raised first. All users are its members, without a Member each,
+// and nobody owns it.
+func PublicGroup() *Group { return &Group{Name: shoal.Public, First: 1, Epoch: 1, Grace: publicGrace} }
+
 // Member says that a user is in a group.
 type Member struct {
 	Group shoal.Group

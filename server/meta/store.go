@@ -3,10 +3,13 @@ package meta
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -59,6 +62,7 @@ type Store struct {
 	maxNames  int64 // of a group; constant
 	waste     int64 // for which the database is defragmented, in bytes; constant
 
+	left chan struct{} // holds one when a user was deleted
 	stop func()
 	run  sync.WaitGroup
 }
@@ -71,6 +75,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		cache: cache{entries: make(map[key]entry)},
 		turns: turns{done: make(map[shoal.DeviceID]uint32), limit: countedDevices},
 		turn:  make(chan struct{}, 1),
+		left:  make(chan struct{}, 1),
 		count: counts{groups: make(map[shoal.Group]*counted)},
 
 		maxPlaces: MaxPlaces, maxNames: MaxNames, waste: worthDefragmenting,
@@ -96,10 +101,14 @@ func (s *Store) open(ctx, background context.Context, o Options) error {
 		if s.client, err = dial(background, o); err != nil {
 			return err
 		}
+		if err := s.reach(ctx, o.Endpoints); err != nil {
+			return err
+		}
 		if err := s.checkVersion(ctx); err != nil {
 			return err
 		}
 		s.run.Go(func() { s.sweepUntil(background) })
+		s.run.Go(func() { s.clearUntil(background) })
 		return nil
 	}
 	if o.Dir == "" {
@@ -119,6 +128,7 @@ func (s *Store) open(ctx, background context.Context, o Options) error {
 	s.run.Go(func() { s.space.watch(background) })
 	s.run.Go(func() { s.maintain(background) })
 	s.run.Go(func() { s.sweepUntil(background) })
+	s.run.Go(func() { s.clearUntil(background) })
 	return nil
 }
 
@@ -140,6 +150,24 @@ func dial(background context.Context, o Options) (*clientv3.Client, error) {
 		return nil, shoal.Errorf(shoal.Unreachable, "reaching etcd at %v: %w", o.Endpoints, err)
 	}
 	return client, nil
+}
+
+// reach waits until a cluster answers: it may be starting, too. It asks below etcd's client, whose own errors leave out why
+// there is no connection.
+func (s *Store) reach(ctx context.Context, endpoints []string) error {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	kv := etcdserverpb.NewKVClient(s.client.ActiveConnection())
+	for {
+		_, err := kv.Range(ctx, &etcdserverpb.RangeRequest{Key: []byte(s.full(versionKey))})
+		if err == nil {
+			return nil
+		}
+		if !sleep(ctx, relist) {
+			return shoal.Errorf(shoal.Unreachable, "reaching etcd at %s: %s; is it running there, and are the certificates those that it wants (--etcd-ca, --etcd-cert, --etcd-key)?",
+				strings.Join(endpoints, ", "), rpctypes.ErrorDesc(err))
+		}
+	}
 }
 
 // checkVersion marks a new state, and refuses one that another version made.

@@ -183,11 +183,14 @@ func (t *transaction) drop() {
 	clear(t.puts)
 }
 
+// NotLoggedIn is what a device hears that acts for no user.
+var NotLoggedIn = shoal.Errorf(shoal.Denied, "this device is not logged in; log in first (shoal login NAME), or make a user (shoal user create NAME)")
+
 // actor returns the user that the asking device acts for. The error has code Denied where it acts for none.
 func (t *transaction) actor() (Username, error) {
 	d := &Device{ID: t.id.Device}
 	if !t.load(d) {
-		return "", shoal.Errorf(shoal.Denied, "this device is not logged in; log in first (shoal login NAME)")
+		return "", NotLoggedIn
 	}
 	return d.User, nil
 }

@@ -100,8 +100,9 @@ func (m *CreateUser) admit(t *transaction, realm *Realm) (*Invite, error) {
 var badInvite = shoal.Errorf(shoal.Denied, "the invite is wrong, was used, or is no longer valid; ask for a new one")
 
 // DeleteUser takes a user and all the user's devices and memberships away, for the user, an admin or whoever holds the
-// state folder. The name is never given again. The epoch of each of the user's groups is raised. The error's code is
-// Denied (also when the user owns a group) or NotFound.
+// state folder. The name is never given again. The epoch of each of the user's groups, shoal.Public among them, is raised.
+// What the user published goes soon after, where nobody else shares it. The error's code is Denied (also when the user
+// owns a group) or NotFound.
 type DeleteUser struct{ User Username }
 
 func (m *DeleteUser) check() error           { return checkUser(m.User) }
@@ -115,6 +116,8 @@ func (m *DeleteUser) decide(t *transaction) error {
 	if !t.load(u) {
 		return noUser(m.User)
 	}
+	t.raisePublic()
+	left := []shoal.Group{shoal.Public}
 	for _, in := range t.places(m.User) {
 		t.delete(requestKey(in, m.User))
 		member, group := memberKey(in, m.User), &Group{Name: in}
@@ -126,12 +129,14 @@ func (m *DeleteUser) decide(t *transaction) error {
 		}
 		t.delete(member)
 		t.raise(group)
+		left = append(left, in)
 	}
 	for _, d := range u.Devices {
 		t.delete(deviceKey(d))
 	}
 	t.delete(u.key())
 	t.deleteAll(placeKey(m.User, ""))
+	t.putValue(departedKey(m.User), encodeDeparted(left))
 	t.putValue(deletedUserKey(m.User), appendTime([]byte{recordVersion}, t.now))
 	return nil
 }
@@ -207,6 +212,7 @@ func (m *RevokeDevice) decide(t *transaction) error {
 		t.put(u)
 	}
 	t.delete(d.key())
+	t.raisePublic()
 	for _, in := range t.places(d.User) {
 		group := &Group{Name: in}
 		if _, member := t.get(memberKey(in, d.User)); member && t.load(group) {

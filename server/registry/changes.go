@@ -27,6 +27,7 @@ type Change struct {
 	Epoch   uint64
 	File    shoal.Object
 	Devices []shoal.DeviceID // whom it concerns: those of members, before and after
+	All     bool             // it also concerns every device that acts for a user
 }
 
 // changes gathers what ends by events that are applied together.
@@ -34,6 +35,7 @@ type changes struct {
 	raised  map[shoal.Group]Reason // groups whose epoch was raised
 	left    map[shoal.Group][]shoal.DeviceID
 	devices []*meta.Device // that are gone
+	users   bool           // some are gone
 	files   []Change
 	groups  []Change
 }
@@ -50,6 +52,8 @@ func (c *changes) before(s *state, e meta.Event) {
 			}
 			c.left[r.Group] = append(c.left[r.Group], s.devicesOf(r.User)...)
 		}
+	case *meta.User:
+		c.users = c.users || e.Deleted
 	case *meta.Device:
 		if d := s.devices[r.ID]; e.Deleted && d != nil {
 			c.devices = append(c.devices, d)
@@ -114,16 +118,16 @@ func (c *changes) after(s *state) []Change {
 		if g == nil || g.record == nil {
 			continue // deleted since, which has been noted
 		}
-		if len(c.left[name]) > 0 {
+		if len(c.left[name]) > 0 || g.isPublic() && c.users {
 			reason = MemberGone
 		}
 		devices := append(s.devicesIn(g), c.left[name]...)
 		for _, d := range c.devices {
-			if g.members.has(d.User) {
+			if g.has(d.User) {
 				devices = append(devices, d.ID)
 			}
 		}
-		all = append(all, Change{Reason: reason, Group: name, Epoch: g.record.Epoch, Devices: devices})
+		all = append(all, Change{Reason: reason, Group: name, Epoch: g.record.Epoch, Devices: devices, All: g.isPublic()})
 	}
 	var told map[shoal.Swarm]bool
 	if len(c.files) > 1 {
@@ -142,7 +146,7 @@ func (c *changes) after(s *state) []Change {
 			if told != nil {
 				told[swarm] = true
 			}
-			f.Devices = s.devicesIn(g)
+			f.Devices, f.All = s.devicesIn(g), g.isPublic()
 		}
 		all = append(all, f)
 	}
@@ -154,6 +158,9 @@ func (s *state) ended(later *state) (all []Change) {
 	for name, g := range s.groups {
 		then := later.groups[name]
 		devices := s.devicesIn(g)
+		if g.isPublic() {
+			devices = s.devicesGone(later)
+		}
 		if g.record != nil {
 			switch {
 			case then == nil || then.record == nil:
@@ -161,14 +168,14 @@ func (s *state) ended(later *state) (all []Change) {
 				continue
 			case then.record.Epoch > g.record.Epoch:
 				all = append(all, Change{
-					Reason: MemberGone, Group: name, Epoch: then.record.Epoch, Devices: union(devices, later.devicesIn(then)),
+					Reason: MemberGone, Group: name, Epoch: then.record.Epoch, Devices: union(devices, later.devicesIn(then)), All: g.isPublic(),
 				})
 			}
 		}
 		for file, of := range g.byFile {
 			if then == nil || then.byFile[file] == nil {
 				e := g.entries[of.smallest()]
-				all = append(all, Change{Reason: FileGone, Group: name, File: e.content, Devices: devices})
+				all = append(all, Change{Reason: FileGone, Group: name, File: e.content, Devices: devices, All: g.isPublic()})
 			}
 		}
 		if then != nil {
@@ -176,6 +183,16 @@ func (s *state) ended(later *state) (all []Change) {
 		}
 	}
 	return all
+}
+
+// devicesGone returns those that act for nobody in a later state.
+func (s *state) devicesGone(later *state) (gone []shoal.DeviceID) {
+	for d := range s.devices {
+		if later.devices[d] == nil {
+			gone = append(gone, d)
+		}
+	}
+	return gone
 }
 
 func union(a, b []shoal.DeviceID) []shoal.DeviceID {
@@ -191,7 +208,7 @@ func (s *state) devicesOf(u meta.Username) []shoal.DeviceID {
 	return nil
 }
 
-// devicesIn returns the devices of a group's members.
+// devicesIn returns the devices of a group's members; none of those of shoal.Public, which a Change need not name.
 func (s *state) devicesIn(g *group) (all []shoal.DeviceID) {
 	for u := range g.members.since {
 		if user := s.users[u]; user != nil {

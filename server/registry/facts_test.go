@@ -30,7 +30,7 @@ func factsOf(t *testing.T, r *Registry, name shoal.Name) shoal.Facts {
 }
 
 func TestFactsAreNotExpected(t *testing.T) {
-	r := New()
+	r := withUser()
 	publish(r, "a", objectOf(1))
 	if got := factsOf(t, r, "a"); got != (shoal.Facts{}) {
 		t.Errorf("got %+v", got)
@@ -38,7 +38,7 @@ func TestFactsAreNotExpected(t *testing.T) {
 }
 
 func TestFacts(t *testing.T) {
-	r := New()
+	r := withUser()
 	r.ExpectFacts()
 	publish(r, "a", objectOf(1))
 	guessed := shoal.Facts{State: shoal.Withheld, MediaType: "text/plain"}
@@ -93,7 +93,7 @@ func TestFacts(t *testing.T) {
 
 // Names whose facts are the same share them, and what is remembered for that is bounded.
 func TestFactsAreShared(t *testing.T) {
-	r := New()
+	r := withUser()
 	r.ExpectFacts()
 	for i := range uint64(2) {
 		publish(r, fmt.Sprint(i), objectOf(1))
@@ -119,7 +119,7 @@ func TestFactsAreShared(t *testing.T) {
 }
 
 func TestPendingFacts(t *testing.T) {
-	r := New()
+	r := withUser()
 	r.ExpectFacts()
 	const all = 1500
 	for i := range all {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"shoal"
+	"shoal/server/meta"
 	"shoal/wire"
 )
 
@@ -68,22 +69,19 @@ func (r *Registry) Enter(as shoal.DeviceID, g shoal.Group) error {
 // enter returns a group that the device may look into.
 func (s *state) enter(as shoal.DeviceID, name shoal.Group) (*group, error) {
 	g := s.groups[name]
-	if g != nil && (IsOpen(name) || s.isMember(as, g)) {
+	if g != nil && s.isMember(as, g) {
 		return g, nil
 	}
 	if s.devices[as] == nil {
-		return nil, NotLoggedIn
+		return nil, meta.NotLoggedIn
 	}
 	return nil, NoGroup(name)
 }
 
 func (s *state) isMember(as shoal.DeviceID, g *group) bool {
 	d := s.devices[as]
-	return d != nil && g.record != nil && g.members.has(d.User)
+	return d != nil && g.record != nil && g.has(d.User)
 }
-
-// NotLoggedIn is what a device hears that acts for nobody.
-var NotLoggedIn = shoal.Errorf(shoal.Denied, "this device is not logged in; log in first (shoal login NAME)")
 
 // NoGroup is the error for a group that is not there, or not for who asks: nobody is to learn which.
 func NoGroup(g shoal.Group) error {

@@ -118,14 +118,18 @@ func (s *state) standing(user meta.Username, of shoal.Group) Standing {
 	role := NoRole
 	switch {
 	case user == "":
-	case g.record.Owner == user && g.members.has(user):
+	case g.record.Owner == user && g.has(user):
 		role = Owner
-	case g.members.has(user):
+	case g.has(user):
 		role = Member
 	case g.asking.has(user):
 		role = Asking
 	}
-	return Standing{*g.record, user, role, len(g.members.since)}
+	members := len(g.members.since)
+	if g.isPublic() {
+		members = len(s.users)
+	}
+	return Standing{*g.record, user, role, members}
 }
 
 // Groups returns at most limit groups after a given one in the order of their names, with what the device's user is in
@@ -142,7 +146,7 @@ func (r *Registry) Groups(device shoal.DeviceID, after shoal.Group, limit int) (
 	if u := s.users[d.User]; u != nil && u.Admin {
 		page, more = s.known.after(make([]shoal.Group, 0, min(limit, len(s.groups))), after, limit)
 	} else {
-		page = slices.DeleteFunc(slices.Clone(s.places[d.User]), func(g shoal.Group) bool { return g <= after })
+		page = slices.DeleteFunc(append([]shoal.Group{shoal.Public}, s.places[d.User]...), func(g shoal.Group) bool { return g <= after })
 		slices.Sort(page)
 		if more = len(page) > limit; more {
 			page = page[:limit]
@@ -171,6 +175,13 @@ func (r *Registry) People(of shoal.Group, asking bool, after meta.Username, limi
 	g := s.groups[of]
 	if g == nil {
 		return s.revision, nil, false
+	}
+	if g.isPublic() && !asking {
+		page, more := s.order.after(make([]meta.Username, 0, min(limit, len(s.users))), after, limit)
+		for _, u := range page {
+			found = append(found, Person{u, s.users[u].Created})
+		}
+		return s.revision, found, more
 	}
 	p := &g.members
 	if asking {

@@ -44,7 +44,7 @@ func take(r *Registry, name string) {
 }
 
 func TestNames(t *testing.T) {
-	r := New()
+	r := withUser()
 	publish(r, "a", objectOf(1))
 	publish(r, "b", objectOf(1))
 	if n, o, err := lookup(r, "a", shoal.Object{}); n != "a" || o != objectOf(1) || err != nil {
@@ -94,7 +94,7 @@ func listAll(t *testing.T, r *Registry, limit int) (got []string) {
 }
 
 func TestList(t *testing.T) {
-	r := New()
+	r := withUser()
 	if got := listAll(t, r, 10); len(got) != 0 {
 		t.Errorf("got %q", got)
 	}
@@ -120,7 +120,7 @@ func TestList(t *testing.T) {
 
 // While names come and go, pages have every name that stays, once, in order.
 func TestListUnderChange(t *testing.T) {
-	r := New()
+	r := withUser()
 	const stay = 2000
 	for i := range stay {
 		publish(r, fmt.Sprintf("%05d", i), objectOf(i))
@@ -157,7 +157,7 @@ func TestListUnderChange(t *testing.T) {
 
 // A page costs its own size, not that of the group.
 func BenchmarkList(b *testing.B) {
-	r := New()
+	r := withUser()
 	for i := range 100_000 {
 		publish(r, fmt.Sprint(i), objectOf(i))
 	}
@@ -167,4 +167,11 @@ func BenchmarkList(b *testing.B) {
 			b.Fatal(len(entries), err)
 		}
 	}
+}
+
+// withUser is a registry in which the zero device is a user's, at revision 0.
+func withUser() *Registry {
+	r := New()
+	r.Apply([]meta.Event{{Record: &meta.User{Name: "ann", Devices: []shoal.DeviceID{{}}}}, {Record: &meta.Device{User: "ann"}}}, 0)
+	return r
 }

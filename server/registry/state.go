@@ -23,8 +23,8 @@ type state struct {
 
 // group is a group: who is in it, and its names.
 type group struct {
-	record  *meta.Group // nil for the open one, and for what has come before it
-	members people
+	record  *meta.Group // nil for what has come before it
+	members people      // none in shoal.Public, where all users are
 	asking  people
 	entries map[shoal.Name]entry
 	order   names[shoal.Name]
@@ -51,9 +51,15 @@ func newState() *state {
 		users: make(map[meta.Username]*meta.User), devices: make(map[shoal.DeviceID]*meta.Device),
 		groups: make(map[shoal.Group]*group), places: make(map[meta.Username][]shoal.Group),
 	}
-	s.group(shoal.Public)
+	s.put(meta.PublicGroup())
 	return s
 }
+
+// isPublic reports whether all users are in the group.
+func (g *group) isPublic() bool { return g.record != nil && g.record.Name == shoal.Public }
+
+// has reports whether a user is in the group. There must be the user.
+func (g *group) has(u meta.Username) bool { return g.isPublic() || g.members.has(u) }
 
 // group returns a group, new if need be.
 func (s *state) group(name shoal.Group) *group {

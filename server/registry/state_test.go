@@ -35,15 +35,15 @@ func lab() []meta.Record {
 	)
 }
 
-func listed(records []meta.Record, failure error) iter.Seq2[meta.Record, error] {
-	return func(yield func(meta.Record, error) bool) {
+func listed(records []meta.Record, failure error) iter.Seq2[meta.Event, error] {
+	return func(yield func(meta.Event, error) bool) {
 		for _, r := range records {
-			if !yield(r, nil) {
+			if !yield(meta.Event{Record: r}, nil) {
 				return
 			}
 		}
 		if failure != nil {
-			yield(nil, failure)
+			yield(meta.Event{}, failure)
 		}
 	}
 }
@@ -73,8 +73,8 @@ func TestWhoMayLook(t *testing.T) {
 				t.Errorf("device %d: %v, want %v", d, err, code)
 			}
 		}
-		if err := r.Enter(deviceOf(d), shoal.Public); err != nil {
-			t.Errorf("device %d, in the open group: %v", d, err)
+		if err := r.Enter(deviceOf(d), shoal.Public); (code == shoal.Denied) != errors.Is(err, shoal.Denied) || code != shoal.Denied && err != nil {
+			t.Errorf("device %d, in the group of all users: %v", d, err)
 		}
 		if code == 0 {
 			continue
@@ -99,8 +99,16 @@ func TestPeople(t *testing.T) {
 			t.Errorf("device %d stands as %+v", d, s)
 		}
 	}
-	if _, s := r.Standing(deviceOf(1), shoal.Public); s.Group.Name != "" || s.Role != NoRole {
-		t.Errorf("in the open group, which is nobody's: %+v", s)
+	for d, role := range map[int]Role{1: Member, 3: Member, 4: NoRole} {
+		if _, s := r.Standing(deviceOf(d), shoal.Public); s.Role != role || s.Group.Owner != "" || s.Group.Epoch != 1 || s.Members != 3 {
+			t.Errorf("device %d stands in the group of all users as %+v", d, s)
+		}
+	}
+	if _, in, more := r.People(shoal.Public, false, "ann", 1); len(in) != 1 || in[0].User != "bob" || !more {
+		t.Errorf("after ann, %v are in the group of all users, more: %v", in, more)
+	}
+	if _, asking, more := r.People(shoal.Public, true, "", 10); len(asking) > 0 || more {
+		t.Errorf("%v ask to be in the group of all users", asking)
 	}
 	_, users, more := r.Users("ann", 1)
 	if len(users) != 1 || users[0].Name != "bob" || !more {
@@ -113,8 +121,11 @@ func TestPeople(t *testing.T) {
 		t.Errorf("%v are in it", in)
 	}
 	for d, role := range map[int]Role{1: Owner, 2: Member, 3: Asking} {
-		if _, in, more := r.Groups(deviceOf(d), "", 10); len(in) != 1 || in[0].Group.Name != "lab" || in[0].Role != role || more {
+		if _, in, more := r.Groups(deviceOf(d), "", 10); len(in) != 2 || in[0].Group.Name != "lab" || in[0].Role != role || in[1].Role != Member || more {
 			t.Errorf("device %d knows of %v, more: %v", d, in, more)
+		}
+		if _, in, more := r.Groups(deviceOf(d), "lab", 10); len(in) != 1 || in[0].Group.Name != shoal.Public || more {
+			t.Errorf("after lab device %d knows of %v, more: %v", d, in, more)
 		}
 	}
 	if _, in, _ := r.Groups(deviceOf(4), "", 10); len(in) != 0 {
@@ -152,7 +163,18 @@ func TestChanges(t *testing.T) {
 		"another one stops":           {[]meta.Event{gone(&meta.Share{Group: "lab", Name: "x", User: "ann"})}, []Change{{Reason: SharingEnded, Group: "lab", File: objectOf(1), Devices: []shoal.DeviceID{ann}}}},
 		"what nobody knows is gone":   {[]meta.Event{gone(&meta.Group{Name: "bal"}), gone(&meta.Member{Group: "bal", User: "ann"}), gone(&meta.Object{Group: "bal", Name: "x"}), gone(&meta.Device{ID: deviceOf(9)}), gone(&meta.Share{Group: "bal", Name: "x", User: "ann"})}, nil},
 		"a name is there once more":   {[]meta.Event{{Record: &meta.Object{Group: "lab", Name: "z", Content: objectOf(2)}}}, nil},
-		"something in the open group": {[]meta.Event{{Record: &meta.Object{Group: shoal.Public, Name: "z", Content: objectOf(2)}}, gone(&meta.Object{Group: shoal.Public, Name: "z"})}, []Change{{Reason: FileGone, Group: shoal.Public, File: objectOf(2)}}},
+		"something in the group of all users": {
+			[]meta.Event{{Record: &meta.Object{Group: shoal.Public, Name: "z", Content: objectOf(2)}}, gone(&meta.Object{Group: shoal.Public, Name: "z"})},
+			[]Change{{Reason: FileGone, Group: shoal.Public, File: objectOf(2), All: true}},
+		},
+		"a device of all users is gone": {
+			[]meta.Event{{Record: &meta.Group{Name: shoal.Public, Epoch: 2}}, gone(&meta.Device{ID: bob})},
+			[]Change{{Reason: DeviceGone, Group: shoal.Public, Epoch: 2, Devices: []shoal.DeviceID{bob}, All: true}},
+		},
+		"one of all users is gone": {
+			[]meta.Event{{Record: &meta.Group{Name: shoal.Public, Epoch: 2}}, gone(&meta.Device{ID: bob}), gone(&meta.User{Name: "bob"})},
+			[]Change{{Reason: MemberGone, Group: shoal.Public, Epoch: 2, Devices: []shoal.DeviceID{bob}, All: true}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, told := fed(t)
@@ -256,5 +278,13 @@ func TestReplace(t *testing.T) {
 	*told = nil
 	if err := r.Replace(listed(nil, nil), 14); err != nil || len(*told) != 1 || (*told)[0].Reason != GroupGone || (*told)[0].Epoch != 10 {
 		t.Errorf("of nothing: %v, %+v", err, *told)
+	}
+	*told = nil
+	raised := append(lab()[:6], &meta.Group{Name: shoal.Public, Epoch: 7})
+	if err := errors.Join(r.Replace(listed(lab()[:7], nil), 15), r.Replace(listed(raised, nil), 16)); err != nil || len(*told) != 1 {
+		t.Fatalf("%v, %+v", err, *told)
+	}
+	if c := (*told)[0]; c.Group != shoal.Public || c.Epoch != 7 || !c.All || !slices.Equal(c.Devices, []shoal.DeviceID{deviceOf(3)}) {
+		t.Errorf("of a device that is gone, told %+v", c)
 	}
 }

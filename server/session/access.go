@@ -14,7 +14,7 @@ const (
 	nobody    caller = iota // it is no request to a server, or comes at another time
 	anyDevice               // every device that has proven its key, logged in or not
 	user                    // a device that acts for a user
-	member                  // one whose user is in the group; in an open group every device (registry.IsOpen)
+	member                  // one whose user is in the group; in shoal.Public every user is
 	owner                   // one whose user owns the group
 	reader                  // whom the server's keeper allowed to read the log
 )

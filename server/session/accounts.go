@@ -169,7 +169,7 @@ func (s *Session) password(ctx context.Context, m *wire.PasswordChange) (reply *
 	}
 	who, _ := s.host.Registry.Who(s.device)
 	if who.User == "" {
-		return nil, registry.NotLoggedIn
+		return nil, meta.NotLoggedIn
 	}
 	if err := passwords.CheckRules(m.Password); err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func (s *Session) asUser(ctx context.Context) (registry.Who, uint64, error) {
 	}
 	who, revision := s.host.Registry.Who(s.device)
 	if who.User == "" {
-		return who, 0, registry.NotLoggedIn
+		return who, 0, meta.NotLoggedIn
 	}
 	return who, revision, nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"shoal"
 	"shoal/identity"
-	"shoal/server/registry"
+	"shoal/server/meta"
 	"shoal/wire"
 )
 
@@ -39,17 +39,12 @@ func (s *Session) offer(ctx context.Context, m *wire.Announce, expires time.Time
 	if err := s.upToDate(ctx); err != nil {
 		return err
 	}
-	stranger := false
-	if who, _ := s.host.Registry.Who(s.device); who.User == "" {
-		stranger = true
+	if who, _ := s.host.Registry.Who(s.device); who.User == "" && len(m.Offers) > 0 {
+		return meta.NotLoggedIn
 	}
 	held := m.Offers[:0]
 	for _, o := range m.Offers {
-		switch {
-		case registry.IsOpen(o.Swarm.Group):
-		case stranger:
-			return registry.NotLoggedIn
-		case o.Pieces > 0 && !s.mayOffer(o.Swarm):
+		if o.Pieces > 0 && !s.mayOffer(o.Swarm) {
 			s.tellGone(o.Swarm)
 			continue
 		}
@@ -63,7 +58,7 @@ func (s *Session) offer(ctx context.Context, m *wire.Announce, expires time.Time
 		return err
 	}
 	for _, o := range held {
-		if o.Pieces == 0 || registry.IsOpen(o.Swarm.Group) {
+		if o.Pieces == 0 {
 			continue
 		}
 		// What ended meanwhile found no offer to end.

@@ -17,6 +17,7 @@ import (
 
 	"shoal"
 	"shoal/identity"
+	"shoal/server/meta"
 	"shoal/server/registry"
 	"shoal/server/swarms"
 	"shoal/wire"
@@ -46,6 +47,8 @@ type client struct {
 	key   *identity.Key
 	ended <-chan error // how the server's side ended
 	id    uint32       // of the last request
+
+	pending []wire.Frame // events that came before a reply
 }
 
 // serve runs the server's side of a connection.
@@ -74,12 +77,14 @@ func join(t testing.TB, key *identity.Key, over identity.Transport, nc net.Conn,
 	return &client{t: t, nc: nc, conn: e, key: key, ended: ended, id: 2}
 }
 
-// connect makes a client of a device that is new, or the one given.
+// connect makes a client of a device that is new and one of the user people's, or of the one given.
 func connect(t testing.TB, h *Host, device ...*identity.Key) *client {
 	t.Helper()
 	key := identity.NewKey()
 	if len(device) > 0 {
 		key = device[0]
+	} else {
+		enrol(t, h, key)
 	}
 	a, b := wiretest.Pipe()
 	return join(t, key, h.Responder.Transport, a, serve(t.Context(), h, b))
@@ -100,10 +105,14 @@ func (c *client) ask(kind wire.Kind, request, reply wire.Message) error {
 	return c.answer(kind, c.id, reply)
 }
 
-// answer reads the reply to a request, which must come next.
+// answer reads the reply to a request, which must come next, but for events.
 func (c *client) answer(kind wire.Kind, id uint32, reply wire.Message) error {
 	c.t.Helper()
 	f, err := c.conn.ReadFrame()
+	for ; err == nil && (f.Kind == wire.KindEpoch || f.Kind == wire.KindGone); f, err = c.conn.ReadFrame() {
+		f.Body = bytes.Clone(f.Body)
+		c.pending = append(c.pending, f)
+	}
 	if err != nil {
 		c.t.Fatalf("instead of the reply to %v: %v", kind, err)
 	}
@@ -122,6 +131,21 @@ func (c *client) answer(kind wire.Kind, id uint32, reply wire.Message) error {
 		c.t.Fatal(err)
 	}
 	return nil
+}
+
+const people meta.Username = "people"
+
+// enrol makes a device one of the user people's: in the state, or in a registry that has none behind it.
+func enrol(t testing.TB, h *Host, key *identity.Key) {
+	t.Helper()
+	if h.Mutate == nil {
+		h.Registry.Apply([]meta.Event{{Record: &meta.User{Name: people}}, {Record: &meta.Device{ID: key.Device(), User: people}}}, h.Registry.Revision())
+		return
+	}
+	_, err := h.Mutate(t.Context(), meta.ID{Sequence: 1, Holder: true}, &meta.CreateUser{User: people, Password: "$"})
+	must(t, err)
+	_, err = h.Mutate(t.Context(), meta.ID{Device: key.Device()}, &meta.EnrolDevice{User: people, Password: "$"})
+	must(t, err)
 }
 
 func (c *client) publish(sequence uint64, name shoal.Name, o shoal.Object) (revision uint64, err error) {
@@ -164,6 +188,8 @@ func (c *client) announce(candidates []byte, offers ...wire.Offer) error {
 func (c *client) wantBye(code shoal.Code, text string) {
 	c.t.Helper()
 	f, err := c.conn.ReadFrame()
+	for ; err == nil && (f.Kind == wire.KindEpoch || f.Kind == wire.KindGone); f, err = c.conn.ReadFrame() {
+	}
 	if err != nil {
 		c.t.Fatalf("instead of BYE: %v", err)
 	}

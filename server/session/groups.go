@@ -45,14 +45,8 @@ func (s *Session) group(ctx context.Context, m *wire.GroupChange) (reply *wire.M
 	}
 	defer func(begin time.Time) { s.audit("group "+m.Verb.String(), about, shoal.Object{}, begin, err) }(time.Now())
 	change := changeOf(m)
-	switch {
-	case change == nil:
+	if change == nil {
 		return nil, shoal.Errorf(shoal.Unsupported, "this server does not know the verb %v of GROUP", m.Verb)
-	case m.Verb == wire.CreateGroup && registry.IsOpen(m.Group):
-		if _, _, err := s.asUser(ctx); err != nil {
-			return nil, err
-		}
-		return nil, shoal.Errorf(shoal.Exists, "there is a group %q; choose another name", m.Group)
 	}
 	return s.changed(s.mutate(ctx, m.Sequence, change))
 }
@@ -96,7 +90,7 @@ func (s *Session) within(ctx context.Context, g shoal.Group, least registry.Role
 	case is.Role < registry.Member:
 		return is, 0, registry.NoGroup(g)
 	case is.Role < least:
-		return is, 0, shoal.Errorf(shoal.Denied, "only the owner of the group %q, %q, may do this", g, is.Group.Owner)
+		return is, 0, meta.NotOwner(g, is.Group.Owner)
 	}
 	return is, revision, nil
 }

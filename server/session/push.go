@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"sync"
 
 	"shoal"
@@ -55,13 +56,35 @@ func (h *Hub) of(devices []shoal.DeviceID) (all []*Session) {
 	return all
 }
 
+// all returns all sessions.
+func (h *Hub) all() (all []*Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, sessions := range h.byDevice {
+		all = append(all, sessions...)
+	}
+	return all
+}
+
+// concerned returns the sessions of the devices that a change concerns.
+func (h *Host) concerned(c *registry.Change) []*Session {
+	if !c.All {
+		return h.Hub.of(c.Devices)
+	}
+	named := make(map[shoal.DeviceID]bool, len(c.Devices))
+	for _, d := range c.Devices {
+		named[d] = true
+	}
+	return slices.DeleteFunc(h.Hub.all(), func(s *Session) bool {
+		who, _ := h.Registry.Who(s.device)
+		return who.User == "" && !named[s.device]
+	})
+}
+
 // Changed tells sessions what ended, and ends their offers of it. It is for Registry.Changed, and does not wait.
 func (h *Host) Changed(changes []registry.Change) {
 	for _, c := range changes {
-		if registry.IsOpen(c.Group) {
-			continue
-		}
-		sessions := h.Hub.of(c.Devices)
+		sessions := h.concerned(&c)
 		switch c.Reason {
 		case registry.FileGone, registry.SharingEnded:
 			h.fileGone(c, sessions)

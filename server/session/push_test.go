@@ -1,6 +1,7 @@
 package session
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -14,9 +15,15 @@ import (
 // event reads the next frame, which must be an event of that kind.
 func (c *client) event(kind wire.Kind, m wire.Message) {
 	c.t.Helper()
-	must(c.t, c.nc.SetReadDeadline(time.Now().Add(10*time.Second)))
-	f, err := c.conn.ReadFrame()
-	must(c.t, err)
+	var f wire.Frame
+	if len(c.pending) > 0 {
+		f, c.pending = c.pending[0], c.pending[1:]
+	} else {
+		must(c.t, c.nc.SetReadDeadline(time.Now().Add(10*time.Second)))
+		var err error
+		f, err = c.conn.ReadFrame()
+		must(c.t, err)
+	}
 	if f.Kind != kind || f.ID != 0 {
 		c.t.Fatalf("got %v instead of %v", f.Header, kind)
 	}
@@ -45,6 +52,26 @@ func (c *client) wantGone(g shoal.Group, file shoal.FileID, reason wire.GoneReas
 func (c *client) quiet() {
 	c.t.Helper()
 	must(c.t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+	for _, f := range c.pending {
+		c.t.Errorf("%v waits", f.Header)
+	}
+	c.pending = nil
+}
+
+// wantRaised expects the epochs of two groups, in either order.
+func (c *client) wantRaised(reason wire.EpochReason, epochs map[shoal.Group]uint64) {
+	c.t.Helper()
+	got := map[shoal.Group]uint64{}
+	for range epochs {
+		var e wire.Epoch
+		if c.event(wire.KindEpoch, &e); e.Reason != reason {
+			c.t.Errorf("got %+v, want %v", e, reason)
+		}
+		got[e.Group] = e.Epoch
+	}
+	if !maps.Equal(got, epochs) {
+		c.t.Errorf("got %v, want %v", got, epochs)
+	}
 }
 
 // offerIn announces a file in a group, and reads the events that come first.
@@ -62,6 +89,7 @@ func TestPushes(t *testing.T) {
 	r := newRealm(t)
 	lab := r.cell("user", false)
 	owner, member, stranger := connect(t, r.host, lab.owner), connect(t, r.host, lab.member), connect(t, r.host, lab.asker)
+	nobodys := connect(t, r.host, identity.NewKey())
 	sources := func(of byte) int {
 		t.Helper()
 		var found wire.LookupReply
@@ -104,8 +132,10 @@ func TestPushes(t *testing.T) {
 	}
 	r.do(lab.member, &meta.RevokeDevice{Device: another.Device()})
 	for _, c := range []*client{owner, member, second} {
-		c.wantEpoch(lab.group, 2, wire.EpochDevice)
+		c.wantRaised(wire.EpochDevice, map[shoal.Group]uint64{lab.group: 2, shoal.Public: 2})
 	}
+	stranger.wantEpoch(shoal.Public, 2, wire.EpochDevice)
+	nobodys.quiet()
 	if n := sources(1); n != 0 {
 		t.Errorf("%d sources after the device was revoked", n)
 	}
@@ -123,13 +153,66 @@ func TestPushes(t *testing.T) {
 	owner.wantEpoch(lab.group, 4, wire.EpochOwner)
 	r.do(lab.asking, &meta.DeleteGroup{Group: lab.group})
 	owner.wantEpoch(lab.group, 5, wire.EpochDeleted)
-	for _, c := range []*client{owner, member, second, stranger} {
+	for _, c := range []*client{owner, member, second, stranger, nobodys} {
 		c.quiet()
 		c.close()
 	}
 	if len(r.host.Hub.byDevice) != 0 {
 		t.Errorf("sessions are left: %v", r.host.Hub.byDevice)
 	}
+}
+
+// In the group of all users everybody who is one is told what ends, and nobody else; tickets are given, offers held (rules
+// E1 to E3 and G10).
+func TestPushesInPublic(t *testing.T) {
+	r := newRealm(t)
+	ann, bob := r.user("ann"), r.user("bob")
+	one, other, nobodys := connect(t, r.host, ann), connect(t, r.host, bob), connect(t, r.host, identity.NewKey())
+	var ticket wire.TicketReply
+	must(t, one.ask(wire.KindTicket, &wire.TicketRequest{Group: shoal.Public}, &ticket))
+	if ticket.Epoch != 1 {
+		t.Errorf("the ticket is %+v", ticket)
+	}
+	want(t, nobodys.ask(wire.KindTicket, &wire.TicketRequest{Group: shoal.Public}, &ticket), shoal.Denied, "not logged in")
+	r.do(ann, &meta.Publish{Group: shoal.Public, Name: "x", Content: objectOf(1)})
+	for i := range 2 {
+		if events := one.offerIn(shoal.Public, 1); i == 0 && (len(events) != 1 || events[0].Kind != wire.KindEpoch) || i == 1 && len(events) > 0 {
+			t.Errorf("announcement %d was answered after %v", i, events)
+		}
+	}
+	sources := func() int {
+		t.Helper()
+		found, err := other.lookup("x", shoal.FileID{})
+		must(t, err)
+		return len(found.Sources)
+	}
+	if n := sources(); n != 1 {
+		t.Errorf("%d sources", n)
+	}
+	r.do(bob, &meta.Publish{Group: shoal.Public, Name: "x", Content: objectOf(1)})
+	r.do(ann, &meta.StopShare{Group: shoal.Public, Name: "x"})
+	one.wantGone(shoal.Public, objectOf(1).ID, wire.GoneStopped)
+	other.quiet()
+	if n := sources(); n != 0 {
+		t.Errorf("%d sources after the sharing ended", n)
+	}
+	one.offerIn(shoal.Public, 1)
+	r.do(ann, &meta.DeleteUser{User: "ann"})
+	one.wantEpoch(shoal.Public, 2, wire.EpochMember)
+	other.wantEpoch(shoal.Public, 2, wire.EpochMember)
+	if n := sources(); n != 0 {
+		t.Errorf("%d sources after the user was deleted", n)
+	}
+	r.do(bob, &meta.StopShare{Group: shoal.Public, Name: "x"}) // the last one
+	for _, c := range []*client{one, nobodys} {
+		c.quiet()
+	}
+	other.wantGone(shoal.Public, objectOf(1).ID, wire.GoneDeleted)
+	other.quiet()
+	want(t, one.ask(wire.KindList, &wire.List{Group: shoal.Public, Limit: 1}, &wire.ListReply{}), shoal.Denied, "not logged in")
+	one.close()
+	other.close()
+	nobodys.close()
 }
 
 // A client that does not read what it is told loses its connection, and nobody waits for it.
@@ -232,7 +315,7 @@ func TestRegistration(t *testing.T) {
 	register := func(mode Registration, user string, code identity.Code) error {
 		sequence++
 		h.Registration = mode
-		c := connect(t, h)
+		c := connect(t, h, identity.NewKey())
 		defer c.close()
 		return c.ask(wire.KindRegister, &wire.Register{Sequence: sequence, User: user, Password: []byte(goodPassword), Code: []byte(code)}, &wire.RegisterReply{})
 	}

@@ -8,7 +8,6 @@ import (
 
 	"shoal"
 	"shoal/server/meta"
-	"shoal/server/registry"
 	"shoal/wire"
 )
 
@@ -82,7 +81,7 @@ func (s *Session) mutate(ctx context.Context, sequence uint64, m meta.Mutation) 
 
 func (s *Session) publish(ctx context.Context, m *wire.Publish) (*wire.MutationReply, error) {
 	begin := time.Now()
-	o, err := s.mutate(ctx, m.Sequence, &meta.Publish{Group: m.Group, Name: m.Name, Content: m.Content, Open: registry.IsOpen(m.Group)})
+	o, err := s.mutate(ctx, m.Sequence, &meta.Publish{Group: m.Group, Name: m.Name, Content: m.Content})
 	if err == nil {
 		s.host.Facts.Published(m.Group, m.Name, m.Content, m.Head)
 	}
@@ -92,7 +91,7 @@ func (s *Session) publish(ctx context.Context, m *wire.Publish) (*wire.MutationR
 
 func (s *Session) unpublish(ctx context.Context, m *wire.Unpublish) (*wire.MutationReply, error) {
 	begin := time.Now()
-	o, err := s.mutate(ctx, m.Sequence, &meta.Unpublish{Group: m.Group, Name: m.Name, File: m.File, Open: registry.IsOpen(m.Group)})
+	o, err := s.mutate(ctx, m.Sequence, &meta.Unpublish{Group: m.Group, Name: m.Name, File: m.File})
 	if err == nil {
 		s.host.Facts.Unpublished(m.Group, m.Name)
 	}

@@ -15,12 +15,11 @@ import (
 // The way of a file: published, announced, found and listed by another, taken away.
 func TestPublishedIsFound(t *testing.T) {
 	h := newState(t).serve(newHost(overPlaintext))
-	seeder, asking := connect(t, h), connect(t, h)
+	seeder, asking, partial := connect(t, h), connect(t, h), connect(t, h)
 	revision, err := seeder.publish(1, "film", objectOf(1))
 	must(t, err)
 	candidates := seeder.candidates(time.Hour)
 	must(t, seeder.announce(candidates, offerOf(1, 4)))
-	partial := connect(t, h)
 	must(t, partial.announce(partial.candidates(time.Hour), offerOf(1, 3), offerOf(2, 4)))
 
 	for _, key := range []wire.Lookup{{Name: "film"}, {File: objectOf(1).ID}} {
@@ -55,10 +54,12 @@ func TestPublishedIsFound(t *testing.T) {
 	if !reflect.DeepEqual(listed.Entries, e) || listed.More || listed.Revision != revision {
 		t.Errorf("listed %+v", listed)
 	}
-	// Offers of what is not published (yet) are held.
+	// Offers of what is not published (yet) are not held, and that is told.
 	_, err = asking.publish(1, "sequel", objectOf(2))
 	must(t, err)
-	if found, err := asking.lookup("sequel", shoal.FileID{}); err != nil || len(found.Sources) != 1 {
+	partial.wantGone(shoal.Public, objectOf(2).ID, wire.GoneDeleted)
+	partial.wantEpoch(shoal.Public, 1, wire.EpochCurrent)
+	if found, err := asking.lookup("sequel", shoal.FileID{}); err != nil || len(found.Sources) != 0 {
 		t.Errorf("found %+v, %v", found, err)
 	}
 	gone, err := asking.unpublish(2, "film", objectOf(1).ID)
@@ -114,19 +115,22 @@ func TestRulesS2S3(t *testing.T) {
 	want(t, err, shoal.NotFound, objectOf(1).ID.String())
 }
 
-// To a device that acts for nobody, every other group is closed, for every request.
-func TestUnknownGroup(t *testing.T) {
-	c := connect(t, newState(t).serve(newHost(overPlaintext)))
-	offer := offerOf(1, 1)
-	offer.Swarm.Group = "lab"
-	for kind, m := range map[wire.Kind]wire.Message{
-		wire.KindPublish:   &wire.Publish{Group: "lab", Name: "a", Content: objectOf(1)},
-		wire.KindUnpublish: &wire.Unpublish{Group: "lab", Name: "a", File: objectOf(1).ID},
-		wire.KindList:      &wire.List{Group: "lab", Limit: 1},
-		wire.KindLookup:    &wire.Lookup{Group: "lab", Name: "a"},
-		wire.KindAnnounce:  &wire.Announce{Candidates: c.candidates(time.Hour), Offers: []wire.Offer{offer}},
-	} {
-		want(t, c.ask(kind, m, &wire.Empty{}), shoal.Denied, "not logged in")
+// To a device that acts for nobody, every group is closed, for every request, and it hears what to do.
+func TestNobodysDevice(t *testing.T) {
+	c := connect(t, newState(t).serve(newHost(overPlaintext)), identity.NewKey())
+	for _, group := range []shoal.Group{"lab", shoal.Public} {
+		offer := offerOf(1, 1)
+		offer.Swarm.Group = group
+		for kind, m := range map[wire.Kind]wire.Message{
+			wire.KindPublish:   &wire.Publish{Group: group, Name: "a", Content: objectOf(1)},
+			wire.KindUnpublish: &wire.Unpublish{Group: group, Name: "a", File: objectOf(1).ID},
+			wire.KindList:      &wire.List{Group: group, Limit: 1},
+			wire.KindLookup:    &wire.Lookup{Group: group, Name: "a"},
+			wire.KindMembers:   &wire.Members{Group: group, Which: wire.MembersIn, Limit: 1},
+			wire.KindAnnounce:  &wire.Announce{Candidates: c.candidates(time.Hour), Offers: []wire.Offer{offer}},
+		} {
+			want(t, c.ask(kind, m, &wire.Empty{}), shoal.Denied, "not logged in; log in first (shoal login NAME), or make a user (shoal user create NAME)")
+		}
 	}
 }
 
@@ -220,6 +224,7 @@ func TestRuleS6Candidates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(overPlaintext)
 			c := connect(t, h)
+			fill(h.Registry, []shoal.Name{"a", "b"}, func(i int) shoal.Object { return objectOf(byte(i + 1)) })
 			must(t, c.announce(c.candidates(time.Hour), offerOf(1, 1)))
 			c.write(wire.AppendRequest(nil, wire.KindAnnounce, 9, &wire.Announce{Candidates: statement(c), Offers: []wire.Offer{offerOf(2, 1)}}))
 			c.wantBye(shoal.BadRequest, "rule S6")
@@ -230,13 +235,13 @@ func TestRuleS6Candidates(t *testing.T) {
 func TestRuleS6Offers(t *testing.T) {
 	h := newHost(overPlaintext)
 	c, asking := connect(t, h), connect(t, h)
+	fill(h.Registry, []shoal.Name{"a", "b"}, func(i int) shoal.Object { return objectOf(byte(i + 1)) })
 	want(t, c.announce(nil, offerOf(1, 1)), shoal.BadRequest, "rule S6")
 	want(t, c.announce(c.candidates(time.Hour), offerOf(1, 4), offerOf(2, 5)), shoal.BadRequest, "rule S6")
 	want(t, c.announce(nil, offerOf(1, 1)), shoal.BadRequest, "rule S6") // the candidates have not been taken either
 	must(t, c.announce(c.candidates(time.Hour)))
 	must(t, c.announce(nil, offerOf(1, 4)))
 
-	fill(h.Registry, []shoal.Name{"a"}, func(int) shoal.Object { return objectOf(1) })
 	sources := func() int {
 		found, err := asking.lookup("a", shoal.FileID{})
 		must(t, err)
@@ -277,6 +282,11 @@ func TestRuleS7(t *testing.T) {
 		o.Swarm.Object.ID[2], o.Swarm.Object.ID[3] = byte(i>>8), byte(i)
 		return o
 	}
+	var names []shoal.Name
+	for i := range 10_001 {
+		names = append(names, shoal.Name(fmt.Sprintf("%05d", i)))
+	}
+	fill(h.Registry, names, func(i int) shoal.Object { return offer(i).Swarm.Object })
 	for i := 0; i < 10_000; i += wire.MaxOffers {
 		var offers []wire.Offer
 		for j := range wire.MaxOffers {
@@ -297,15 +307,15 @@ func TestLongest(t *testing.T) {
 	for i := range 16 {
 		many = append(many, identity.Candidate{Security: wire.TLS, Addr: mustAddr(fmt.Sprintf("[2001:db8:1111:2222:3333:4444:5555:%d]:%d", 6000+i, 60000+i))})
 	}
-	for range wire.MaxSources {
-		c := connect(t, h)
-		must(t, c.announce(identity.SignCandidates(c.key, many, time.Now(), time.Hour), offerOf(1, 1)))
-	}
 	var names []shoal.Name
 	for i := range wire.MaxList {
 		names = append(names, shoal.Name(fmt.Sprintf("%0*d", shoal.MaxName, i)))
 	}
 	fill(h.Registry, names, func(int) shoal.Object { return objectOf(1) })
+	for range wire.MaxSources {
+		c := connect(t, h)
+		must(t, c.announce(identity.SignCandidates(c.key, many, time.Now(), time.Hour), offerOf(1, 1)))
+	}
 	listed, err := asking.list("", wire.MaxList)
 	must(t, err)
 	if n := len(listed.Entries); n != wire.MaxList || listed.Entries[n-1].Partial != wire.MaxSources {

@@ -153,7 +153,7 @@ func TestRequestsBehindAuth(t *testing.T) {
 	more = wire.AppendRequest(more, wire.KindLookup, 4, &wire.Lookup{Group: shoal.Public, Name: "a"})
 	c := join(t, identity.NewKey(), overPlaintext, &ahead{Conn: a, more: more}, serve(t.Context(), h, b))
 	must(t, c.answer(wire.KindPing, 3, &wire.Empty{}))
-	want(t, c.answer(wire.KindLookup, 4, &wire.LookupReply{}), shoal.NotFound, "")
+	want(t, c.answer(wire.KindLookup, 4, &wire.LookupReply{}), shoal.Denied, "not logged in")
 }
 
 // Whoever is silent for 120 seconds is told goodbye, and no earlier (rule H9).
@@ -321,9 +321,10 @@ func FuzzSession(f *testing.F) {
 	f.Add(wire.AppendRequest(nil, wire.KindLookup, 3, &wire.Lookup{Group: shoal.Public, Name: "a"}))
 	f.Add(wire.AppendRequest(nil, wire.KindAnnounce, 3, &wire.Announce{Offers: []wire.Offer{offerOf(1, 1)}}))
 	f.Add(wire.AppendEvent(nil, wire.KindBye, &wire.Bye{}))
-	h := newState(f).serve(newHost(overPlaintext))
+	h, key := newState(f).serve(newHost(overPlaintext)), identity.NewKey()
+	enrol(f, h, key)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c := connect(t, h)
+		c := connect(t, h, key)
 		c.write(b)
 		must(t, c.nc.(interface{ CloseWrite() error }).CloseWrite())
 		if err := <-c.ended; err == nil {
@@ -347,13 +348,13 @@ func FuzzSession(f *testing.F) {
 // One LOOKUP with 50 of 200 sources, through the registry, the swarms and the session, without the network.
 func BenchmarkLookup(b *testing.B) {
 	h := newHost(overPlaintext)
+	fill(h.Registry, []shoal.Name{"a"}, func(int) shoal.Object { return objectOf(1) })
 	for range 200 {
 		c := connect(b, h)
 		must(b, c.announce(c.candidates(time.Hour), offerOf(1, 4)))
 	}
 	c := connect(b, h)
-	fill(h.Registry, []shoal.Name{"a"}, func(int) shoal.Object { return objectOf(1) })
-	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
+	s := &Session{host: h, device: c.key.Device(), offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
 	ask := wire.AppendRequest(nil, wire.KindLookup, 9, &wire.Lookup{Group: shoal.Public, Name: "a"})
 	f := wire.Frame{Header: wire.Header{Kind: wire.KindLookup, ID: 9}, Body: ask[wire.HeaderSize:]}
 	b.ReportAllocs()
@@ -375,7 +376,7 @@ func BenchmarkList(b *testing.B) {
 		names = append(names, shoal.Name(fmt.Sprintf("a file of a group %05d.dat", i)))
 	}
 	fill(h.Registry, names, func(i int) shoal.Object { return objectOf(byte(i)) })
-	s := &Session{host: h, offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
+	s := &Session{host: h, device: c.key.Device(), offers: h.Swarms.Begin(1<<40, c.key.Device()), reads: h.Audit.Begin(c.key.Device()), log: h.Log}
 	ask := wire.AppendRequest(nil, wire.KindList, 9, &wire.List{Group: shoal.Public, Limit: 1000})
 	f := wire.Frame{Header: wire.Header{Kind: wire.KindList, ID: 9}, Body: ask[wire.HeaderSize:]}
 	b.ReportAllocs()

@@ -84,7 +84,7 @@ func (s *state) serve(h *Host) *Host {
 	return h
 }
 
-// fill makes names of the open group stand for objects in a registry that nothing else feeds.
+// fill makes names of shoal.Public stand for objects in a registry that nothing else feeds.
 func fill(r *registry.Registry, names []shoal.Name, content func(i int) shoal.Object) {
 	for i, n := range names {
 		r.Apply([]meta.Event{{Record: &meta.Object{Group: shoal.Public, Name: n, Content: content(i)}}}, r.Revision()+1)

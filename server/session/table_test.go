@@ -204,6 +204,7 @@ func (r *realm) question(name string, kind wire.Kind, request func(*cell) wire.M
 // askPast is ask where events may come first.
 func (c *client) askPast(kind wire.Kind, request, reply wire.Message) (events []wire.Header, err error) {
 	c.t.Helper()
+	c.pending = nil
 	c.id++
 	c.write(wire.AppendRequest(nil, kind, c.id, request))
 	for {

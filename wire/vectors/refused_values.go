@@ -66,6 +66,10 @@ func verbsAgainst(user string, verbs ...int) (all []contradiction) {
 	return all
 }
 
+func groupOfAll(owner string, role int) map[string]any {
+	return map[string]any{"group": "public", "owner": owner, "role": role, "members": 1, "epoch": "1", "grace": 0}
+}
+
 var contradictions = map[string][]contradiction{
 	"join_reply": {{"the whole and a bitfield", "P3", map[string]any{"whole": true, "bitfield": "80"}}},
 	"account": {
@@ -81,6 +85,10 @@ var contradictions = map[string][]contradiction{
 		{"a grace in a group that is joined", "G1", map[string]any{"verb": 2, "user": "", "grace": 1}},
 		{"a grace in a group that is transferred", "G1", map[string]any{"verb": 8, "grace": 2592000}},
 	}...)...),
+	"groups_reply": {
+		{"an owner of the group of all users", "G10", map[string]any{"entries": []any{groupOfAll("a user", 2)}}},
+		{"one who owns the group of all users", "G10", map[string]any{"entries": []any{groupOfAll("", 3)}}},
+	},
 	"invite": {{"no hash of a code", "G6", map[string]any{"code_hash": noKey}}},
 	"publish": {
 		{"4 bytes of the head of 5", "S8", map[string]any{"head": "01020304"}},
