@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"shoal"
 )
 
@@ -88,8 +90,13 @@ func (f *Feed) answerRounds(ctx context.Context) {
 	}
 }
 
-// ask returns etcd's revision, by a linearizable read. Where the sink does not have it yet, etcd is made to say how far
-// the watch is: the latest revision need not be one of ours.
+// settle is how long the watch gets to bring what was just written.
+const settle = 5 * time.Millisecond
+
+// ask returns etcd's revision, by a linearizable read. The latest revision need not be one of ours, and then the watch does
+// not bring it; so where the sink does not have it soon, the version is written again, as it is: when the watch brings that,
+// it has brought all before. Asking etcd how far the watch is would be less work, but etcd before 3.4.25 and 3.5.8 says too
+// much while a watch that was lost catches up (etcd-io/etcd issue 15220).
 func (f *Feed) ask(ctx context.Context) (uint64, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, roundLimit, fmt.Errorf("no answer within %v", roundLimit))
 	defer cancel()
@@ -98,12 +105,21 @@ func (f *Feed) ask(ctx context.Context) (uint64, error) {
 		return 0, shoal.Errorf(shoal.Unreachable, "etcd does not confirm the state (has it lost its quorum?): %w", err)
 	}
 	revision := f.s.revision(r.Header.Revision)
-	if f.Revision() < revision && f.s.embedded == nil {
-		if err := f.s.client.RequestProgress(requireLeader(limited)); err != nil {
-			f.s.log.Debug().Err(err).Msg("asking etcd how far the watch is")
-		}
+	if f.s.embedded != nil || f.hasSoon(limited, revision) {
+		return revision, nil
 	}
-	return revision, nil
+	w, err := f.s.client.Put(limited, f.s.full(versionKey), "", clientv3.WithIgnoreValue())
+	if err != nil {
+		return 0, shoal.Errorf(shoal.Unreachable, "etcd does not let the state be confirmed: %w", err)
+	}
+	return f.s.revision(w.Header.Revision), nil
+}
+
+// hasSoon reports whether the sink has what there is at the revision, or will in a moment.
+func (f *Feed) hasSoon(ctx context.Context, revision uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	return f.WaitFor(ctx, revision) == nil
 }
 
 // keepConfirming calls Barrier now and then.
