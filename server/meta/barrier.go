@@ -96,7 +96,7 @@ const settle = 5 * time.Millisecond
 // ask returns etcd's revision, by a linearizable read. The latest revision need not be one of ours, and then the watch does
 // not bring it; so where the sink does not have it soon, the version is written again, as it is: when the watch brings that,
 // it has brought all before. Asking etcd how far the watch is would be less work, but etcd before 3.4.25 and 3.5.8 says too
-// much while a watch that was lost catches up (etcd-io/etcd issue 15220).
+// much while a watch that was lost catches up.
 func (f *Feed) ask(ctx context.Context) (uint64, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, roundLimit, fmt.Errorf("no answer within %v", roundLimit))
 	defer cancel()
