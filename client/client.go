@@ -59,10 +59,6 @@ type Client struct {
 	gets gets
 }
 
-// RequireTickets demands tickets in shoal.Public too, which is open to every device otherwise. It must be switched on
-// together with the server's checks: a server without users has no tickets to give.
-const RequireTickets = false
-
 // Serving says whether a Client accepts connections of peers.
 type Serving bool
 

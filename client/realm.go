@@ -17,9 +17,8 @@ import (
 // or was given.
 func (c *Client) followRealm(pins identity.Pins) error {
 	c.realm = tickets.NewRealm(tickets.Config{
-		Now:            func() time.Time { return c.tracker.Now() },
-		Reachable:      func() bool { return c.tracker.Reachable() },
-		RequireTickets: RequireTickets,
+		Now:       func() time.Time { return c.tracker.Now() },
+		Reachable: func() bool { return c.tracker.Reachable() },
 	})
 	c.keeper = tickets.NewKeeper(c.realm, c.key.Device(), func(ctx context.Context, group shoal.Group) ([]byte, error) {
 		return c.tracker.Ticket(ctx, group)
@@ -37,7 +36,7 @@ func (c *Client) followRealm(pins identity.Pins) error {
 func (c *Client) events(ctx context.Context) tracker.Events {
 	return tracker.Events{
 		Epoch: func(m *wire.Epoch) {
-			if !c.realm.Raise(m.Group, m.Epoch) || !c.realm.Needs(m.Group) {
+			if !c.realm.Raise(m.Group, m.Epoch) {
 				return
 			}
 			c.keeper.Refresh(m.Group)
@@ -56,9 +55,7 @@ func (c *Client) events(ctx context.Context) tracker.Events {
 		},
 		Denied: func() {
 			for _, group := range c.shelf.Groups() {
-				if c.realm.Needs(group) {
-					c.run.Go(func() { c.checkMembership(ctx, group) })
-				}
+				c.run.Go(func() { c.checkMembership(ctx, group) })
 			}
 		},
 		Revoked: func(chain []byte) {

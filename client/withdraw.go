@@ -86,7 +86,8 @@ func (d *Daemon) watch(ctx context.Context) {
 }
 
 // freeNames takes the names of changed files away at the server, unless somebody else still serves what they stood for:
-// then the changed file can be published under them. Where the server cannot be asked, the next round does it.
+// then the changed file can be published under them. Where the server cannot be asked, the next round does it. A name that
+// another user published stays.
 func (d *Daemon) freeNames(ctx context.Context) {
 	d.mu.Lock()
 	vacant := maps.Clone(d.vacant)
@@ -96,7 +97,7 @@ func (d *Daemon) freeNames(ctx context.Context) {
 		if err == nil && found.Object == o && len(found.Sources) == 0 {
 			err = d.tracker.Unpublish(ctx, l.group, l.name, o.ID)
 		}
-		if err != nil && !errors.Is(err, shoal.NotFound) {
+		if err != nil && !errors.Is(err, shoal.NotFound) && !errors.Is(err, shoal.Denied) {
 			d.config.Log.Debug().Err(err).Str("name", string(l.name)).Msg("freeing the name of a changed file")
 			continue
 		}

@@ -64,19 +64,16 @@ func NewKeeper(r *Realm, device shoal.DeviceID, fetch Fetch, log zerolog.Logger)
 	return &Keeper{realm: r, device: device, fetch: fetch, log: log, kept: map[shoal.Group]*kept{}}
 }
 
-// Lease is one user's interest in a group's ticket. The zero Lease is one where none is needed.
+// Lease is one user's interest in a group's ticket. The zero Lease is one where nobody checks any.
 type Lease struct {
 	keeper *Keeper
-	kept   *kept         // nil where no ticket is needed
+	kept   *kept         // nil in the zero Lease
 	news   chan struct{} // capacity 1
 }
 
 // Use fetches a ticket of the group and keeps it good until the Lease is closed.
 func (k *Keeper) Use(group shoal.Group) *Lease {
 	l := &Lease{keeper: k, news: make(chan struct{}, 1)}
-	if !k.realm.Needs(group) {
-		return l
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e := k.kept[group]

@@ -253,15 +253,3 @@ func TestKeeperRefreshes(t *testing.T) {
 		}
 	})
 }
-
-// Where no ticket is needed, none is asked for.
-func TestKeeperOpenGroup(t *testing.T) {
-	within(t, func(t *testing.T, c *counter, k *Keeper) {
-		l := k.Use(shoal.Public)
-		defer l.Close()
-		time.Sleep(time.Hour)
-		if raw, err := l.Current(); raw != nil || err != nil || l.Needed() || c.times() != 0 {
-			t.Errorf("got %x, %v", raw, err)
-		}
-	})
-}

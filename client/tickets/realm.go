@@ -21,8 +21,6 @@ const maxSeen = 1024
 type Config struct {
 	Now       func() time.Time // the server's time
 	Reachable func() bool      // whether a server of the realm can be reached at the moment
-	// RequireTickets demands them in shoal.Public too, which is open to everybody otherwise.
-	RequireTickets bool
 }
 
 // Realm is what this process knows of its realm: whom to believe, and which tickets do not count any more. For
@@ -81,11 +79,6 @@ func (r *Realm) Trust(a *identity.Authority) {
 	r.authority = a
 }
 
-// Needs reports whether a ticket is needed in the group.
-func (r *Realm) Needs(group shoal.Group) bool {
-	return r.config.RequireTickets || group != shoal.Public
-}
-
 // Raise takes note of a group's epoch, as the server or a ticket tells it. It reports whether it is higher than known.
 func (r *Realm) Raise(group shoal.Group, epoch uint64) bool {
 	r.mu.Lock()
@@ -142,17 +135,14 @@ func (r *Realm) verify(device shoal.DeviceID, group shoal.Group, ticket []byte) 
 	return t, revision, nil
 }
 
-// Admission is a device's leave to fetch in a group. Immutable.
+// Admission is a device's leave to fetch in a group. Immutable. The zero Admission is that of everybody, where nobody checks.
 type Admission struct {
-	ticket   *identity.Ticket // nil in a group that needs none
+	ticket   *identity.Ticket
 	revision uint64
 }
 
 // Admit checks the ticket that a device shows to fetch in a group. The error has code Untrusted or Denied.
 func (r *Realm) Admit(device shoal.DeviceID, group shoal.Group, ticket []byte) (Admission, error) {
-	if !r.Needs(group) {
-		return Admission{}, nil
-	}
 	t, revision, err := r.verify(device, group, ticket)
 	return Admission{t, revision}, err
 }
