@@ -48,6 +48,7 @@ type Config struct {
 type Server struct {
 	state     *state
 	keeper    *keeper
+	time      *timekeeper // nil in tests of what is in memory
 	listener  net.Listener
 	admission *admission
 	host      *session.Host
@@ -102,11 +103,15 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		k.close()
 		return nil, errors.Join(err, listener.Close(), st.close())
 	}
+	if s.time, err = s.openTimekeeper(ctx, c.State); err != nil {
+		k.close()
+		return nil, errors.Join(err, listener.Close(), st.close())
+	}
 	if s.control, err = ownsocket.Listen(c.State, controlSocket); err != nil {
 		k.close()
 		return nil, errors.Join(err, listener.Close(), st.close())
 	}
-	s.host.Tickets = session.Tickets{Sign: st.signTicket, Confirmed: k.feed.Confirmed}
+	s.host.Tickets = session.Tickets{Sign: st.signTicket, Confirmed: k.feed.Confirmed, Clock: s.time.clock.Check}
 	s.host.Mutate, s.host.Barrier = s.keeper.apply, s.keeper.barrier()
 	return s, nil
 }
@@ -176,6 +181,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	watching.Go(func() { s.serveHolder(ctx) })
+	watching.Go(func() { s.time.run(ctx) })
 	s.beside.run(ctx, func() {
 		err = accept.Loop(ctx, s.listener, s.log, func(nc net.Conn) {
 			h, err := s.admission.begin(ctx, nc)

@@ -112,8 +112,15 @@ func (c *Clock) Check() error {
 	return c.check(c.read())
 }
 
-// check does Check. mu is held.
+// check does Check, and remembers what it found. mu is held.
 func (c *Clock) check(now reading) error {
+	err := c.judge(now)
+	c.wrong = c.wrong || err != nil
+	return err
+}
+
+// judge moves latest on where the clock is right. mu is held.
+func (c *Clock) judge(now reading) error {
 	all, agree := 1, 1
 	for _, o := range c.others {
 		if now.passed-o.changed > Lasts {
@@ -150,7 +157,6 @@ func (c *Clock) Look() bool {
 	defer c.mu.Unlock()
 	now := c.read()
 	if c.check(now) != nil {
-		c.wrong = true
 		return false
 	}
 	set := now.wall.Sub(c.settled.wall) - (now.passed - c.settled.passed)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -83,7 +84,8 @@ type Session struct {
 	out    []byte               // replies that are yet to be sent
 	told   map[shoal.Group]bool // whose epoch the client was told here (rule E3)
 
-	writing sync.Mutex // held while frames are sent
+	why     atomic.Pointer[error] // EndAll gave
+	writing sync.Mutex            // held while frames are sent
 	pushes  pushes
 }
 
@@ -171,9 +173,12 @@ func (s *Session) serve(ctx context.Context) error {
 
 // reason is what to tell the client about the end of the connection; nil where it cannot be told or ended it itself.
 func (s *Session) reason(err error) error {
+	why := s.why.Load()
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, errBye), errors.Is(err, errDeaf):
 		return nil
+	case why != nil && errors.Is(err, os.ErrDeadlineExceeded):
+		return *why
 	case errors.Is(err, errStopping), errors.Is(err, os.ErrDeadlineExceeded) && s.below.stopping.Load():
 		return shoal.Errorf(shoal.Busy, "the server is stopping; try again later, or another one")
 	case errors.Is(err, os.ErrDeadlineExceeded):

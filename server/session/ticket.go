@@ -19,6 +19,8 @@ type Tickets struct {
 	Sign func(identity.Ticket) ([]byte, error)
 	// Confirmed is the last time of which the registry is known to have had all that was acknowledged until then.
 	Confirmed func() time.Time
+	// Clock reports by an error, with code Busy, that this machine's clock is wrong. nil where nobody can tell.
+	Clock func() error
 }
 
 // ticket answers TICKET (rules K1 and K2).
@@ -31,6 +33,11 @@ func (s *Session) ticket(ctx context.Context, m *wire.TicketRequest) (reply *wir
 	now := time.Now()
 	if t := s.host.Tickets; t.Sign == nil || now.Sub(t.Confirmed()) > certainFor {
 		return nil, shoal.Errorf(shoal.Busy, "the server does not know whether it knows the latest, so it gives no tickets just now; try again")
+	}
+	if t := s.host.Tickets; t.Clock != nil {
+		if err := t.Clock(); err != nil {
+			return nil, err
+		}
 	}
 	ticket, err := s.host.Tickets.Sign(identity.Ticket{
 		Group: m.Group, Device: s.device, User: string(is.User), Rights: identity.MayFetch | identity.MayOffer,
