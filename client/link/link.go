@@ -171,20 +171,37 @@ func (l *Link) Event(kind wire.Kind, m wire.Message) {
 // Call sends a request and waits for its reply, which is decoded into reply. Byte slices in it are copies of its own. A
 // reply that cannot be decoded ends the link (rule F7).
 func (l *Link) Call(ctx context.Context, kind wire.Kind, m, reply wire.Message) error {
-	type outcome struct {
-		body []byte
-		err  error
-	}
-	done := make(chan outcome, 1)
-	l.Start(kind, m, func(f wire.Frame, err error) { done <- outcome{f.OwnBody(), err} })
+	return l.Begin(kind, m).Wait(ctx, reply)
+}
+
+// Calling is a request whose reply is waited for.
+type Calling struct {
+	link *Link
+	done chan outcome
+}
+
+type outcome struct {
+	body []byte
+	err  error
+}
+
+// Begin is the first half of Call: what the link is asked afterwards goes to the other side afterwards. It does not wait.
+func (l *Link) Begin(kind wire.Kind, m wire.Message) Calling {
+	c := Calling{l, make(chan outcome, 1)}
+	l.Start(kind, m, func(f wire.Frame, err error) { c.done <- outcome{f.OwnBody(), err} })
+	return c
+}
+
+// Wait is the other half of Call.
+func (c Calling) Wait(ctx context.Context, reply wire.Message) error {
 	select {
-	case got := <-done:
+	case got := <-c.done:
 		if got.err != nil {
 			return got.err
 		}
 		err := wire.Decode(got.body, reply)
 		if err != nil {
-			l.end(err)
+			c.link.end(err)
 		}
 		return err
 	case <-ctx.Done():

@@ -89,7 +89,11 @@ func (t *Tracker) publishAgain(ctx context.Context, l *link.Link, is label, p pu
 	var now wire.LookupReply
 	err := l.Call(ctx, wire.KindLookup, &wire.Lookup{Group: is.group, Name: is.name}, &now)
 	if errors.Is(err, shoal.NotFound) {
-		t.Forget(is.group, is.name)
+		t.mu.Lock()
+		if t.published[is].object == p.object { // and not something that came meanwhile
+			delete(t.published, is)
+		}
+		t.mu.Unlock()
 	}
 	if err != nil {
 		return err
@@ -97,7 +101,16 @@ func (t *Tracker) publishAgain(ctx context.Context, l *link.Link, is label, p pu
 	m := wire.Publish{
 		Sequence: t.nextSequence(), Group: is.group, Name: is.name, Content: p.object, Head: p.sample.of(p.object),
 	}
-	return l.Call(ctx, wire.KindPublish, &m, &wire.MutationReply{})
+	// Whoever takes the name away forgets it before asking the server, so that either nothing is sent here any more, or
+	// their request comes after this one.
+	t.mu.Lock()
+	if t.published[is].object != p.object {
+		t.mu.Unlock()
+		return nil
+	}
+	publishing := l.Begin(wire.KindPublish, &m)
+	t.mu.Unlock()
+	return publishing.Wait(ctx, &wire.MutationReply{})
 }
 
 func (t *Tracker) isPublished(l label, o shoal.Object) bool {
