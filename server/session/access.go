@@ -77,6 +77,14 @@ var access = map[wire.Kind]rule{
 	wire.KindTicket:    {who: member, answer: answered((*Session).ticket)},
 }
 
+// rules is access by the number of the kind: every frame is looked up.
+var rules = func() (rules [128]rule) {
+	for k, row := range access {
+		rules[k] = row
+	}
+	return rules
+}()
+
 // answered makes an answer to any message of one to a message of type M, as which the frame's kind has been decoded.
 func answered[M, R wire.Message](answer func(*Session, context.Context, M) (R, error)) func(*Session, context.Context, wire.Message) (wire.Message, error) {
 	return func(s *Session, ctx context.Context, m wire.Message) (wire.Message, error) {

@@ -17,11 +17,11 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 	if f.IsReply() {
 		return shoal.Errorf(shoal.BadRequest, "%v, but a server asks nothing (rule F5)", f.Header)
 	}
-	row := access[f.Kind]
+	row := &rules[f.Kind]
 	if row.who == nobody {
 		return refused(f.Header)
 	}
-	m := wire.NewMessage(f.Header)
+	m := s.request(f.Header)
 	if err := wire.Decode(f.Body, m); err != nil {
 		return err
 	}
@@ -34,10 +34,13 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 	if row.reads {
 		s.reads.Other(err)
 	}
-	var ends endError
+	if err != nil {
+		if ends, ok := errors.AsType[endError](err); ok {
+			return ends.error
+		}
+	}
+	s.sit()
 	switch {
-	case errors.As(err, &ends):
-		return ends.error
 	case f.ID == 0: // an event
 	case err != nil:
 		s.out = wire.AppendError(s.out, f.Kind, f.ID, err)
@@ -45,6 +48,15 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 		s.out = wire.AppendReply(s.out, f.Kind, f.ID, reply)
 	}
 	return nil
+}
+
+// request returns a message to decode a frame into: one that is used again for what is asked most.
+func (s *Session) request(h wire.Header) wire.Message {
+	if h.Kind == wire.KindLookup {
+		s.sit()
+		return &s.desk.asked
+	}
+	return wire.NewMessage(h)
 }
 
 // endError is an answer that ends the connection.
@@ -118,11 +130,14 @@ func (s *Session) lookup(ctx context.Context, m *wire.Lookup) (*wire.LookupReply
 	if err != nil {
 		return nil, err
 	}
-	sources, whole, partial := s.offers.Sources(shoal.Swarm{Group: m.Group, Object: found.Content}, time.Now())
-	return &wire.LookupReply{
+	d := s.desk // where m is from
+	var whole, partial uint32
+	d.sources, whole, partial = s.offers.Sources(d.sources[:0], shoal.Swarm{Group: m.Group, Object: found.Content}, time.Now())
+	d.found = wire.LookupReply{
 		Revision: revision, Name: found.Name, Content: found.Content, Whole: whole, Partial: partial,
-		Facts: found.Facts, Sources: sources,
-	}, nil
+		Facts: found.Facts, Sources: d.sources,
+	}
+	return &d.found, nil
 }
 
 // upToDate returns when the registry has all that was acknowledged before, by whichever server.

@@ -29,9 +29,9 @@ import (
 
 const (
 	// flushAt is how many bytes of replies are gathered at most before they are sent, and keepReplies the largest buffer
-	// for them that an idle session keeps.
+	// for them that is used again.
 	flushAt     = 64 << 10
-	keepReplies = 2 << 10
+	keepReplies = 128 << 10
 	// stopPatience is how long a mutation goes on that is under way when the server stops.
 	stopPatience = 2 * time.Second
 )
@@ -81,6 +81,7 @@ type Session struct {
 	reads  *audit.Reader
 	leave  func()
 	log    zerolog.Logger
+	desk   *desk                // nil while there is nothing to answer
 	out    []byte               // replies that are yet to be sent
 	told   map[shoal.Group]bool // whose epoch the client was told here (rule E3)
 
@@ -202,12 +203,9 @@ func (s *Session) goodbye(reason error) {
 }
 
 func (s *Session) flush() error {
+	defer s.rise()
 	if len(s.out) == 0 {
 		return nil
 	}
-	err := s.write(s.out)
-	if s.out = s.out[:0]; cap(s.out) > keepReplies {
-		s.out = nil
-	}
-	return err
+	return s.write(s.out)
 }

@@ -35,9 +35,9 @@ func New() *Swarms {
 
 // swarm is the sources of one object in one group, in no order. None is empty.
 type swarm struct {
-	key     shoal.Swarm
 	sources []source
 	whole   int // sources that have all pieces
+	key     shoal.Swarm
 }
 
 type source struct {
@@ -196,31 +196,38 @@ func (s *Session) End() {
 	s.offers = nil
 }
 
-// Sources returns at most wire.MaxSources of a swarm that have candidates which hold at now, without the asking session;
-// a random choice if there are more (rule S5). The candidates are shared and must not be changed. whole and partial count
-// all that there are, as Count does.
-func (s *Session) Sources(of shoal.Swarm, now time.Time) (useful []wire.Source, whole, partial uint32) {
+// Sources appends to useful, which is empty, at most wire.MaxSources of a swarm that have candidates which hold at now,
+// without the asking session; a random choice if there are more (rule S5). The candidates are shared and must not be
+// changed. whole and partial count all that there are, as Count does.
+func (s *Session) Sources(useful []wire.Source, of shoal.Swarm, now time.Time) (_ []wire.Source, whole, partial uint32) {
 	a := s.all
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	w := a.swarms[of]
 	if w == nil {
-		return nil, 0, 0
+		return useful, 0, 0
 	}
-	useful = make([]wire.Source, 0, min(len(w.sources), wire.MaxSources))
-	for at := range a.permutation(len(w.sources)) {
-		from := w.sources[at]
-		if from.session == s || !now.Before(from.session.expires) {
-			continue
+	if len(w.sources) <= wire.MaxSources {
+		for i := range w.sources {
+			useful = s.appendUseful(useful, &w.sources[i], now)
 		}
-		useful = append(useful, wire.Source{
-			Session: from.session.id, Device: from.session.device, Pieces: from.pieces, Candidates: from.session.candidates,
-		})
-		if len(useful) == cap(useful) {
-			break
+	} else {
+		for at := range a.permutation(len(w.sources)) {
+			if useful = s.appendUseful(useful, &w.sources[at], now); len(useful) == wire.MaxSources {
+				break
+			}
 		}
 	}
 	return useful, uint32(w.whole), uint32(len(w.sources) - w.whole)
+}
+
+// appendUseful appends a source, if it is of use to the session that asks. The caller holds mu.
+func (s *Session) appendUseful(useful []wire.Source, from *source, now time.Time) []wire.Source {
+	of := from.session
+	if of == s || !now.Before(of.expires) {
+		return useful
+	}
+	return append(useful, wire.Source{Session: of.id, Device: of.device, Pieces: from.pieces, Candidates: of.candidates})
 }
 
 // permutation yields 0 to n-1 in a random order, each order as likely as any other. It costs no more than what is taken

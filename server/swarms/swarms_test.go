@@ -71,7 +71,7 @@ func ids(t *testing.T, sources []wire.Source) map[uint64]uint32 {
 
 // sourcesFor is what a session is told of a swarm. The counts must be those of Count.
 func sourcesFor(s *Session, of shoal.Swarm, now time.Time) []wire.Source {
-	got, whole, partial := s.Sources(of, now)
+	got, whole, partial := s.Sources(nil, of, now)
 	counted := []wire.Entry{{Content: of.Object}}
 	if s.all.Count(of.Group, counted); counted[0].Whole != whole || counted[0].Partial != partial {
 		panic(fmt.Sprintf("%d and %d sources where %d and %d are counted", whole, partial, counted[0].Whole, counted[0].Partial))
@@ -348,7 +348,7 @@ func TestConcurrentSessions(t *testing.T) {
 					if err := n.Announce(nil, time.Time{}, offers); err != nil {
 						t.Error(err)
 					}
-					useful, _, _ := n.Sources(swarmOf(random.IntN(40)), now)
+					useful, _, _ := n.Sources(nil, swarmOf(random.IntN(40)), now)
 					for _, from := range useful {
 						if from.Session == id+100*life {
 							t.Error("one's own source")
@@ -378,8 +378,9 @@ func BenchmarkSources(b *testing.B) {
 			}
 			asking := s.Begin(n, deviceOf(n))
 			b.ReportAllocs()
+			var useful []wire.Source
 			for b.Loop() {
-				if useful, _, _ := asking.Sources(swarmOf(1), now); len(useful) != int(min(n, wire.MaxSources)) {
+				if useful, _, _ = asking.Sources(useful[:0], swarmOf(1), now); len(useful) != int(min(n, wire.MaxSources)) {
 					b.Fatal("too few")
 				}
 			}

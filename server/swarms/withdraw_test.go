@@ -27,7 +27,7 @@ func TestWithdraw(t *testing.T) {
 		}
 	}
 	sources := func(of shoal.Swarm) int {
-		_, whole, partial := s.Begin(3, shoal.DeviceID{3}).Sources(of, time.Now())
+		_, whole, partial := s.Begin(3, shoal.DeviceID{3}).Sources(nil, of, time.Now())
 		return int(whole + partial)
 	}
 	check := func(of shoal.Swarm, n int) {
