@@ -22,13 +22,16 @@ func BenchmarkMutations(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
+	people(b, s)
 	clients := make(chan *identity.Established, 64)
 	var all []*identity.Established
 	for range cap(clients) {
 		nc, err := net.Dial("tcp", s.Addr().String())
 		must(b, err)
+		key := identity.NewKey()
+		must(b, AddDevice(b.Context(), s.state.dir, Etcd{}, "ann", key.Device(), "", zerolog.Nop()))
 		c, err := identity.Initiator{
-			Key: identity.NewKey(), Wanted: wire.ServiceServer, Transport: overTLS, Accept: func(*wire.HelloReply) error { return nil },
+			Key: key, Wanted: wire.ServiceServer, Transport: overTLS, Accept: func(*wire.HelloReply) error { return nil },
 		}.Open(b.Context(), nc)
 		must(b, err)
 		clients <- c

@@ -33,11 +33,16 @@ type controlRequest struct {
 	Backup   string        `json:"backup,omitempty"` // an absolute path
 	User     meta.Username `json:"user,omitempty"`
 	Password []byte        `json:"password,omitempty"`
+	Device   string        `json:"device,omitempty"` // that is to be the user's, instead of making one
+	Label    string        `json:"label,omitempty"`  // its
 }
 
 func (q *controlRequest) operation() string {
-	if q.Backup != "" {
+	switch {
+	case q.Backup != "":
 		return "backup"
+	case q.Device != "":
+		return "enrol"
 	}
 	return "register"
 }
@@ -81,6 +86,13 @@ func (c *control) do(ctx context.Context, q *controlRequest) (revision uint64, e
 	switch {
 	case q.Backup != "" && filepath.IsAbs(q.Backup):
 		return c.keeper.store.Backup(ctx, q.Backup)
+	case q.User != "" && q.Device != "":
+		device, err := shoal.ParseDeviceID(q.Device)
+		if err != nil {
+			return 0, err
+		}
+		o, err := c.keeper.apply(ctx, holder(c.device), &meta.AddDevice{User: q.User, Device: device, Label: q.Label})
+		return o.Revision, err
 	case q.User != "":
 		hash, err := c.passwords.Hash(ctx, netip.Addr{}, q.Password)
 		if err != nil {
@@ -159,6 +171,18 @@ func CreateUser(ctx context.Context, dir string, e Etcd, name string, password [
 		return err
 	}
 	_, err = askServer(ctx, dir, e, &controlRequest{User: user, Password: password}, log)
+	return err
+}
+
+// AddDevice enrols a device as one of a user's for whoever holds a server's state folder, whether the server runs or not: it
+// needs no password, so that it is possible where none may be sent, over plaintext. The error has code NotFound where there
+// is no such user, Exists where the device is another user's, or Limit.
+func AddDevice(ctx context.Context, dir string, e Etcd, name string, device shoal.DeviceID, label string, log zerolog.Logger) error {
+	user, err := meta.ParseUsername(name)
+	if err != nil {
+		return err
+	}
+	_, err = askServer(ctx, dir, e, &controlRequest{User: user, Device: device.String(), Label: label}, log)
 	return err
 }
 

@@ -52,6 +52,15 @@ func TestHolder(t *testing.T) {
 	must(t, CreateUser(t.Context(), state, Etcd{}, "ann", []byte(goodPassword), zerolog.Nop()))
 	want(t, CreateUser(t.Context(), state, Etcd{}, "ann", []byte(goodPassword), zerolog.Nop()), shoal.Exists, `"ann"`)
 	want(t, CreateUser(t.Context(), state, Etcd{}, "bob", []byte("short"), zerolog.Nop()), shoal.BadRequest, "short")
+	key := identity.NewKey()
+	must(t, AddDevice(t.Context(), state, Etcd{}, "ann", key.Device(), "desk", zerolog.Nop()))
+	added, err := dial(t, s, overTLS, key)
+	must(t, err)
+	if who := whoami(t, loggedIn{added, key.Device()}); who.User != "ann" || who.Label != "desk" {
+		t.Errorf("the device that was added is %+v", who)
+	}
+	want(t, AddDevice(t.Context(), state, Etcd{}, "nobody", key.Device(), "", zerolog.Nop()), shoal.NotFound, `"nobody"`)
+	want(t, AddDevice(t.Context(), state, Etcd{}, "ann", shoal.DeviceID{}, "", zerolog.Nop()), shoal.BadRequest, "missing")
 	ann := logIn(t, s, "ann")
 	if who := whoami(t, ann); who.User != "ann" || !who.Admin {
 		t.Errorf("ann is %+v", who)

@@ -106,6 +106,7 @@ func TestReadLogThatHangs(t *testing.T) {
 		devices[i] = keys[i].Device()
 	}
 	s, _ := start(t, Config{Transport: overPlaintext, LogSocket: path, LogReaders: devices})
+	people(t, s, keys[maxReads])
 	sessions := make([]*identity.Established, len(keys))
 	for i, k := range keys {
 		sessions[i], err = dial(t, s, overPlaintext, k)

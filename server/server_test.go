@@ -68,6 +68,15 @@ func start(t *testing.T, c Config) (s *Server, stop func() error) {
 	return s, stop
 }
 
+// people makes devices those of a user, who is made first.
+func people(t testing.TB, s *Server, devices ...*identity.Key) {
+	t.Helper()
+	must(t, CreateUser(t.Context(), s.state.dir, Etcd{}, "ann", []byte(goodPassword), zerolog.Nop()))
+	for _, key := range devices {
+		must(t, AddDevice(t.Context(), s.state.dir, Etcd{}, "ann", key.Device(), "", zerolog.Nop()))
+	}
+}
+
 // dial connects a device to a server, whose realm it checks.
 func dial(t *testing.T, s *Server, over identity.Transport, key *identity.Key) (*identity.Established, error) {
 	t.Helper()
@@ -115,7 +124,8 @@ func TestEndToEnd(t *testing.T) {
 	for _, over := range []identity.Transport{overTLS, overPlaintext} {
 		var log bytes.Buffer
 		s, stop := start(t, Config{Transport: over, Logger: zerolog.New(zerolog.SyncWriter(&log))})
-		key := identity.NewKey()
+		key, other := identity.NewKey(), identity.NewKey()
+		people(t, s, key, other)
 		seeder, err := dial(t, s, over, key)
 		must(t, err)
 		object := shoal.Object{ID: shoal.FileID{1}, Size: 5}
@@ -125,7 +135,7 @@ func TestEndToEnd(t *testing.T) {
 			Offers:     []wire.Offer{{Swarm: shoal.Swarm{Group: shoal.Public, Object: object}, Pieces: 1}},
 		}, &wire.Empty{})
 
-		asking, err := dial(t, s, over, identity.NewKey())
+		asking, err := dial(t, s, over, other)
 		must(t, err)
 		if asking.Session <= seeder.Session || !asking.Observed.IsLoopback() {
 			t.Errorf("sessions %d and %d, observed %v", seeder.Session, asking.Session, asking.Observed)

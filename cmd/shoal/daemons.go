@@ -66,7 +66,7 @@ func newServer() *cobra.Command {
 	c.addLocal(cmd, "server")
 	log.add(cmd)
 	addEtcd(cmd, &config.Etcd)
-	cmd.AddCommand(newBackup(), newRestore(), newRealm(), newServerUser())
+	cmd.AddCommand(newBackup(), newRestore(), newRealm(), newServerUser(), newServerDevice())
 	f := cmd.Flags()
 	f.StringVar(&config.Listen, "listen", ":7400", "the address to listen on, HOST:PORT; port 0 for any free one")
 	f.StringVar(&config.Soap, "soap", os.Getenv("SHOAL_SOAP"), "the enrichment service's URL, which tells what published files are (SHOAL_SOAP)")

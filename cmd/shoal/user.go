@@ -141,7 +141,7 @@ func newUserPassword() *cobra.Command {
 }
 
 func newDevice() *cobra.Command {
-	return family("device", "List and revoke devices", newDeviceList(), newDeviceRevoke())
+	return family("device", "List, revoke and show devices", newDeviceList(), newDeviceRevoke(), newDeviceShow())
 }
 
 func newDeviceList() *cobra.Command {

@@ -74,6 +74,8 @@ func kindOf(m Mutation) uint32 {
 		return 17
 	case *SetPassword:
 		return 18
+	case *AddDevice:
+		return 19
 	}
 	panic("a mutation without a number")
 }

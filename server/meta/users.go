@@ -169,25 +169,33 @@ func (m *EnrolDevice) decide(t *transaction) error {
 	if !t.load(u) || subtle.ConstantTimeCompare([]byte(u.Password), []byte(m.Password)) == 0 {
 		return shoal.Errorf(shoal.Denied, "the user name or the password is wrong")
 	}
-	d := &Device{ID: t.id.Device}
-	there := t.load(d)
-	switch {
-	case there && d.User != m.User:
-		return shoal.Errorf(shoal.Exists, "this device is logged in as %q; log out first", d.User)
-	case !there && len(u.Devices) >= MaxDevices:
-		return shoal.Errorf(shoal.Limit, "the user %q has %d devices, and more are not possible; revoke one first (shoal device revoke)", m.User, MaxDevices)
-	case !there:
-		d.User, d.Enrolled = m.User, t.now
-		u.Devices = append(u.Devices, t.id.Device)
-		t.put(u)
+	if err := t.enrol(u, t.id.Device, m.Label); err != nil {
+		return err
 	}
 	if m.Rehashed != "" {
 		u.Password = m.Rehashed
 		t.put(u)
 	}
-	d.Label = m.Label
-	t.put(d)
 	t.admitted = true
+	return nil
+}
+
+// enrol makes a device act for a user.
+func (t *transaction) enrol(u *User, device shoal.DeviceID, label string) error {
+	d := &Device{ID: device}
+	there := t.load(d)
+	switch {
+	case there && d.User != u.Name:
+		return shoal.Errorf(shoal.Exists, "this device is logged in as %q; log out first", d.User)
+	case !there && len(u.Devices) >= MaxDevices:
+		return shoal.Errorf(shoal.Limit, "the user %q has %d devices, and more are not possible; revoke one first (shoal device revoke)", u.Name, MaxDevices)
+	case !there:
+		d.User, d.Enrolled = u.Name, t.now
+		u.Devices = append(u.Devices, device)
+		t.put(u)
+	}
+	d.Label = label
+	t.put(d)
 	return nil
 }
 

@@ -178,3 +178,25 @@ func TestBadRequests(t *testing.T) {
 		w.refused(1, m, shoal.BadRequest)
 	}
 }
+
+// Whoever holds the state folder enrols devices without a password, and nobody else does.
+func TestAddDevice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.users("ann", "bob")
+	add := &AddDevice{User: "bob", Device: device(3), Label: "desk"}
+	w.refused(1, add, shoal.Denied, "state folder") // an admin
+	for range 2 {
+		if _, err := w.holder(add); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := w.all().at(deviceKey(device(3))).(*Device); d.User != "bob" || d.Label != "desk" {
+		t.Errorf("the device is %+v", d)
+	}
+	w.ok(3, &CreateGroup{Group: "bobs"})
+	_, err := w.holder(&AddDevice{User: "ann", Device: device(3)})
+	checkRefusal(t, err, shoal.Exists, `"bob"`)
+	_, err = w.holder(&AddDevice{User: "cat", Device: device(4)})
+	checkRefusal(t, err, shoal.NotFound, `"cat"`)
+}
