@@ -137,6 +137,9 @@ func (t *Tracker) Log(ctx context.Context, m *wire.Log) (*wire.LogReply, error) 
 // nextSequence numbers this device's mutations. Several processes of a device share the numbers, so they follow the
 // clock.
 func (t *Tracker) nextSequence() uint64 {
+	if t.config.Sequence != nil {
+		return t.config.Sequence()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sequence = max(t.sequence+1, uint64(time.Now().UnixNano()))

@@ -37,8 +37,11 @@ type Config struct {
 	// Addresses gives where this process accepts connections, given its address as the server sees it; nil when it
 	// serves nothing.
 	Addresses func(observed netip.Addr) []identity.Candidate
-	Events    Events
-	Log       zerolog.Logger
+	// Sequence numbers this device's mutations, each higher than all before, but for one that is asked for again; nil for
+	// the time, which processes of a device can share.
+	Sequence func() uint64
+	Events   Events
+	Log      zerolog.Logger
 }
 
 // Tracker is one process's conversation with its server. Its methods may be called from any goroutine, and wait for a

@@ -1,6 +1,7 @@
 // Package faults puts the services that a server may use into every state they must not be missed in, in the middle of
 // a load, and counts what became of the log. The server and its clients run in this process, so that what they sent is
-// known exactly; the services are the real program.
+// known exactly; the services are the real program. So is the server where it is the one that is killed: then what its
+// clients were answered is compared with what is possible, and with what there is.
 package faults
 
 import (

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // Service is a daemon of the program under test, which is ended and started again on the same address.
@@ -91,6 +92,19 @@ func (s *Service) Continue() error { return s.cmd.Process.Signal(syscall.SIGCONT
 
 // Restart starts it again after Kill or Stop, on the address it had.
 func (s *Service) Restart(listen string) error { return s.start(listen) }
+
+// DieEarly starts it again, and ends it as a crash would after some time, whether it was ready by then or not.
+func (s *Service) DieEarly(listen string, after time.Duration) error {
+	cmd := exec.Command(s.program, append(s.args, "--json", "--listen", listen)...)
+	cmd.Stderr = s.stderr
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting %v: %w", s.args, err)
+	}
+	time.Sleep(after)
+	err := cmd.Process.Kill()
+	_ = cmd.Wait() // it was killed
+	return err
+}
 
 // Close ends it for good.
 func (s *Service) Close() error { return errors.Join(s.Kill(), s.stderr.Close()) }
