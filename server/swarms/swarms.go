@@ -21,8 +21,8 @@ const (
 // Swarms knows who has what. All methods of it and of its sessions may be called concurrently; none waits for anything
 // but the lock.
 type Swarms struct {
-	mu     sync.RWMutex // guards everything below, sessions and swarms included
-	swarms map[shoal.Swarm]*swarm
+	mu     sync.RWMutex                            // guards everything below, sessions and swarms included
+	groups map[shoal.Group]map[shoal.Object]*swarm // none of them empty
 	offers int
 	maxAll int             // of offers; constant
 	random func(n int) int // a random number in [0, n), to be called concurrently; constant
@@ -30,7 +30,7 @@ type Swarms struct {
 
 // New returns no swarms at all.
 func New() *Swarms {
-	return &Swarms{swarms: make(map[shoal.Swarm]*swarm), maxAll: maxAll, random: rand.IntN}
+	return &Swarms{groups: make(map[shoal.Group]map[shoal.Object]*swarm), maxAll: maxAll, random: rand.IntN}
 }
 
 // swarm is the sources of one object in one group, in no order. None is empty.
@@ -43,6 +43,32 @@ type swarm struct {
 type source struct {
 	session *Session
 	pieces  uint32
+}
+
+// find returns a swarm, nil for one without sources. The caller holds mu.
+func (s *Swarms) find(of shoal.Swarm) *swarm { return s.groups[of.Group][of.Object] }
+
+// put makes a swarm, which must not be there. The caller holds mu, and adds a source.
+func (s *Swarms) put(key shoal.Swarm) *swarm {
+	in := s.groups[key.Group]
+	if in == nil {
+		in = make(map[shoal.Object]*swarm)
+		s.groups[key.Group] = in
+	}
+	w := &swarm{key: key}
+	in[key.Object] = w
+	return w
+}
+
+// tidy forgets a swarm that has no sources. The caller holds mu.
+func (s *Swarms) tidy(w *swarm) {
+	if len(w.sources) > 0 {
+		return
+	}
+	in := s.groups[w.key.Group]
+	if delete(in, w.key.Object); len(in) == 0 {
+		delete(s.groups, w.key.Group)
+	}
 }
 
 // Session is what one connection's process offers.
@@ -75,8 +101,8 @@ func (s *Session) Announce(candidates []byte, expires time.Time, offers []wire.O
 		s.candidates, s.expires = candidates, expires
 	}
 	for _, o := range offers {
-		if w := s.set(o); w != nil && len(w.sources) == 0 {
-			delete(a.swarms, w.key)
+		if w := s.set(o); w != nil {
+			a.tidy(w)
 		}
 	}
 	return nil
@@ -117,7 +143,7 @@ func (s *Session) exceeds(offers []wire.Offer, more int) bool {
 	}
 	change := 0
 	for key, stays := range after {
-		_, was := s.offers[s.all.swarms[key]]
+		_, was := s.offers[s.all.find(key)]
 		switch {
 		case stays && !was:
 			change++
@@ -131,13 +157,12 @@ func (s *Session) exceeds(offers []wire.Offer, more int) bool {
 // set makes one offer hold and returns its swarm, which may be empty then; nil if there is none. The caller holds mu.
 func (s *Session) set(o wire.Offer) *swarm {
 	a := s.all
-	w := a.swarms[o.Swarm]
+	w := a.find(o.Swarm)
 	if w == nil {
 		if o.Pieces == 0 {
 			return nil
 		}
-		w = &swarm{key: o.Swarm}
-		a.swarms[o.Swarm] = w
+		w = a.put(o.Swarm)
 	}
 	at, was := s.offers[w]
 	switch {
@@ -189,9 +214,7 @@ func (s *Session) End() {
 	s.ended = true
 	for w, at := range s.offers {
 		s.withdraw(w, at)
-		if len(w.sources) == 0 {
-			delete(a.swarms, w.key)
-		}
+		a.tidy(w)
 	}
 	s.offers = nil
 }
@@ -203,7 +226,7 @@ func (s *Session) Sources(useful []wire.Source, of shoal.Swarm, now time.Time) (
 	a := s.all
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	w := a.swarms[of]
+	w := a.find(of)
 	if w == nil {
 		return useful, 0, 0
 	}
@@ -257,9 +280,10 @@ func (s *Swarms) permutation(n int) func(yield func(int) bool) {
 func (s *Swarms) Count(group shoal.Group, entries []wire.Entry) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	in := s.groups[group]
 	for i := range entries {
 		e := &entries[i]
-		if w := s.swarms[shoal.Swarm{Group: group, Object: e.Content}]; w != nil {
+		if w := in[e.Content]; w != nil {
 			e.Whole, e.Partial = uint32(w.whole), uint32(len(w.sources)-w.whole)
 		}
 	}

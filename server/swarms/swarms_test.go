@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -79,13 +80,29 @@ func sourcesFor(s *Session, of shoal.Swarm, now time.Time) []wire.Source {
 	return got
 }
 
+// all yields the swarms. None of the groups may be empty.
+func all(t *testing.T, s *Swarms) iter.Seq2[shoal.Swarm, *swarm] {
+	return func(yield func(shoal.Swarm, *swarm) bool) {
+		for g, in := range s.groups {
+			if len(in) == 0 {
+				t.Errorf("the group %s without swarms", g)
+			}
+			for o, w := range in {
+				if !yield(shoal.Swarm{Group: g, Object: o}, w) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // consistent checks the bookkeeping, all of it.
 func consistent(t *testing.T, s *Swarms) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	offers := 0
-	for key, w := range s.swarms {
+	for key, w := range all(t, s) {
 		if len(w.sources) == 0 || w.key != key {
 			t.Errorf("a swarm of %d sources under another key", len(w.sources))
 		}
@@ -148,8 +165,8 @@ func TestOffers(t *testing.T) {
 	a.End()
 	b.End()
 	asking.End()
-	if len(s.swarms) != 0 || s.offers != 0 {
-		t.Errorf("%d swarms and %d offers are left", len(s.swarms), s.offers)
+	if len(s.groups) != 0 || s.offers != 0 {
+		t.Errorf("%d groups and %d offers are left", len(s.groups), s.offers)
 	}
 	if err := a.Announce(nil, time.Time{}, []wire.Offer{offer(1, 1)}); !errors.Is(err, shoal.Canceled) {
 		t.Errorf("offered after the end: %v", err)
@@ -179,7 +196,7 @@ func TestOffersRefused(t *testing.T) {
 		if !errors.Is(err, code) {
 			t.Errorf("got %v, want %v", err, code)
 		}
-		if len(s.swarms) != 0 || n.candidates != nil {
+		if len(s.groups) != 0 || n.candidates != nil {
 			t.Error("a part of it was done")
 		}
 	}

@@ -7,7 +7,7 @@ func (s *Session) Withdraw(of shoal.Swarm) {
 	a := s.all
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if w := a.swarms[of]; w != nil {
+	if w := a.find(of); w != nil {
 		s.leave(w)
 	}
 }
@@ -28,7 +28,7 @@ func (s *Session) WithdrawGroup(g shoal.Group) {
 func (a *Swarms) Remove(of shoal.Swarm) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := a.swarms[of]
+	w := a.find(of)
 	if w == nil {
 		return
 	}
@@ -42,7 +42,5 @@ func (s *Session) leave(w *swarm) {
 	if at, offers := s.offers[w]; offers {
 		s.withdraw(w, at)
 	}
-	if len(w.sources) == 0 {
-		delete(s.all.swarms, w.key)
-	}
+	s.all.tidy(w)
 }

@@ -55,7 +55,7 @@ func TestWithdraw(t *testing.T) {
 			s.Remove(swarm(g, i))
 		}
 	}
-	if len(s.swarms) != 0 || s.offers != 0 || len(a.offers) != 0 || len(b.offers) != 0 {
-		t.Errorf("left: %d swarms, %d offers, %d and %d of the sessions", len(s.swarms), s.offers, len(a.offers), len(b.offers))
+	if len(s.groups) != 0 || s.offers != 0 || len(a.offers) != 0 || len(b.offers) != 0 {
+		t.Errorf("left: %d groups, %d offers, %d and %d of the sessions", len(s.groups), s.offers, len(a.offers), len(b.offers))
 	}
 }
