@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"shoal"
 )
@@ -61,10 +60,9 @@ func BenchmarkMutations(b *testing.B) {
 // own.
 func BenchmarkLarge(b *testing.B) {
 	dir := b.TempDir()
-	s := open(b, dir)
-	fillLarge(b, s, 100_000, 10_000, 1_000_000)
-	size, _ := s.embedded.Size()
-	s.Close()
+	if err := Import(b.Context(), dir, large(100_000, 10_000, 1_000_000), testLog(b)); err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
 		for line := range strings.Lines(runChild(b, "large", dir)) {
 			value, unit, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -72,7 +70,6 @@ func BenchmarkLarge(b *testing.B) {
 				b.ReportMetric(n, unit)
 			}
 		}
-		b.ReportMetric(float64(size)/(1<<20), "MiB-database")
 	}
 }
 
@@ -111,39 +108,29 @@ type counter struct {
 	done chan struct{}
 }
 
-func fillLarge(b *testing.B, s *Store, users, groups, objects int) {
-	var batch []clientv3.Op
-	put := func(r Record) {
-		batch = append(batch, clientv3.OpPut(s.full(r.key()), string(encode(r))))
-		if len(batch) == 4096 {
-			if _, err := s.client.Txn(b.Context()).Then(batch...).Commit(); err != nil {
-				b.Fatal(err)
-			}
-			batch = batch[:0]
-		}
-	}
+// large is a state with a device for each user, and the users and objects spread over the groups.
+func large(users, groups, objects int) iter.Seq[Record] {
 	user := func(i int) Username { return Username(fmt.Sprintf("user-%06d", i)) }
 	group := func(i int) shoal.Group { return shoal.Group(fmt.Sprintf("group-%05d", i)) }
 	now := time.Now()
-	key := func(i int) (d shoal.DeviceID) { d[0], d[1], d[2] = byte(i), byte(i>>8), byte(i>>16); return d }
+	id := func(i int) (d shoal.DeviceID) { d[0], d[1], d[2] = byte(i), byte(i>>8), byte(i>>16); return d }
 	password := "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + strings.Repeat("h", 43)
-	for i := range users {
-		put(&User{Name: user(i), Password: password, Created: now, Devices: []shoal.DeviceID{key(i)}})
-		put(&Device{ID: key(i), User: user(i), Enrolled: now, Label: "laptop"})
-		put(&Member{Group: group(i % groups), User: user(i), Since: now})
-	}
-	for i := range groups {
-		put(&Group{Name: group(i), Owner: user(i), Epoch: 1, First: 1, Created: now, Grace: time.Hour})
-	}
-	for i := range objects {
-		o := &Object{Group: group(i % groups), Name: shoal.Name(fmt.Sprintf("dataset part %07d.tar.zst", i)), Publisher: user(i % users), Device: key(i % users), Published: now, Shared: true}
-		o.Content = file(i)
-		o.Content.ID[4], o.Content.ID[5] = byte(i>>16), byte(i>>24)
-		put(o)
-	}
-	if len(batch) > 0 {
-		if _, err := s.client.Txn(b.Context()).Then(batch...).Commit(); err != nil {
-			b.Fatal(err)
+	return func(yield func(Record) bool) {
+		for i := range users {
+			_ = yield(&User{Name: user(i), Password: password, Created: now, Devices: []shoal.DeviceID{id(i)}}) &&
+				yield(&Device{ID: id(i), User: user(i), Enrolled: now, Label: "laptop"}) &&
+				yield(&Member{Group: group(i % groups), User: user(i), Since: now})
+		}
+		for i := range groups {
+			_ = yield(&Group{Name: group(i), Owner: user(i), Epoch: 1, First: 1, Created: now, Grace: time.Hour})
+		}
+		for i := range objects {
+			o := &Object{
+				Group: group(i % groups), Name: shoal.Name(fmt.Sprintf("dataset part %07d.tar.zst", i)), Publisher: user(i % users),
+				Device: id(i % users), Published: now, Shared: true, Content: file(i),
+			}
+			o.Content.ID[4], o.Content.ID[5] = byte(i>>16), byte(i>>24)
+			_ = yield(o)
 		}
 	}
 }
@@ -166,7 +153,7 @@ func resident(line string) int64 {
 	panic("no " + line + " in /proc/self/status")
 }
 
-func (c *counter) Replace(all iter.Seq2[Record, error], _ uint64) error {
+func (c *counter) Replace(all iter.Seq2[Event, error], _ uint64) error {
 	for _, err := range all {
 		if err != nil {
 			return err

@@ -22,10 +22,11 @@ type Event struct {
 // Sink keeps the state in memory. Its methods are called by one goroutine, in the order of the revisions. What it is given
 // is its own.
 type Sink interface {
-	// Replace takes a whole state, which is the one at the revision, in place of what there was. It may be called again at
-	// any time. Reading the sequence reads from etcd, so it takes time; it may end with an error, which Replace must return,
-	// leaving what there was as it was.
-	Replace(all iter.Seq2[Record, error], revision uint64) error
+	// Replace takes a whole state, which is the one at the revision, in place of what there was: what the changes make of
+	// nothing, though what is deleted may never have been put. It may be called again at any time. Reading the sequence
+	// reads from etcd, so it takes time; it may end with an error, which Replace must return, leaving what there was as it
+	// was.
+	Replace(all iter.Seq2[Event, error], revision uint64) error
 	// Apply takes changes that happened since, all those up to the revision. Those of one mutation are never apart.
 	Apply(events []Event, revision uint64)
 }
@@ -134,16 +135,19 @@ func (f *Feed) apply(r *clientv3.WatchResponse) error {
 
 // event decodes a change; Record is nil where it is none of a Record.
 func (s *Store) event(e *clientv3.Event) (Event, error) {
-	k := s.short(e.Kv.Key)
-	if e.Type == clientv3.EventTypeDelete {
+	return decodeEvent(s.short(e.Kv.Key), e.Kv.Value, e.Type == clientv3.EventTypeDelete)
+}
+
+func decodeEvent(k key, value []byte, deleted bool) (Event, error) {
+	switch {
+	case deleted:
 		r, err := parseKey(k)
 		return Event{r, true}, err
-	}
-	if k == versionKey {
-		_, err := decodeVersion(e.Kv.Value)
+	case k == versionKey:
+		_, err := decodeVersion(value)
 		return Event{}, err
 	}
-	r, err := decodeRecord(k, e.Kv.Value)
+	r, err := decodeRecord(k, value)
 	return Event{Record: r}, err
 }
 

@@ -105,7 +105,7 @@ type slow struct {
 	once          sync.Once
 }
 
-func (s *slow) Replace(all iter.Seq2[Record, error], revision uint64) error {
+func (s *slow) Replace(all iter.Seq2[Event, error], revision uint64) error {
 	err := s.state.Replace(all, revision)
 	s.once.Do(func() { close(s.stopped); <-s.stop })
 	return err

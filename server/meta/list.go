@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -16,32 +17,107 @@ const (
 	// groupsPerRange is the objects of how many groups are read as one range. etcd counts what is left of a range for each
 	// page of it, so a range of all would take time by the square of its length.
 	groupsPerRange = 64
+	// batchLength is how many events are handed on at once.
+	batchLength = 1 << 10
 )
 
-// list yields all records at a revision of etcd's, kind by kind. The next page is read while one is used. It ends after an
-// error.
-func (s *Store) list(ctx context.Context, revision int64) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
+// list yields changes that make the state at a revision of etcd's, which must be no later than the latest, out of nothing.
+// What comes next is read while something is used. It ends after an error.
+func (s *Store) list(ctx context.Context, revision int64) iter.Seq2[Event, error] {
+	read := s.readAll
+	if s.embedded != nil {
+		read = s.readHistory
+	}
+	return func(yield func(Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		l := &lister{s: s, ctx: ctx, revision: revision, pages: make(chan page, 1)}
-		go l.run()
-		// run closes pages when it is done.
+		batches := make(chan batch, 4)
+		go func() {
+			defer close(batches)
+			read(ctx, revision, func(b batch) bool {
+				select {
+				case batches <- b:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			})
+		}()
 		defer func() {
 			cancel()
-			for range l.pages {
+			for range batches { // until the goroutine is done
 			}
 		}()
-		for p := range l.pages {
-			if p.err != nil {
-				yield(nil, p.err)
-				return
-			}
-			for _, kv := range p.kvs {
-				r, err := decodeRecord(s.short(kv.Key), kv.Value)
-				if !yield(r, err) || err != nil {
+		for b := range batches {
+			for _, e := range b.events {
+				if !yield(e, nil) {
 					return
 				}
 			}
+			if b.err != nil {
+				yield(Event{}, b.err)
+				return
+			}
+		}
+	}
+}
+
+// batch is some events, and the reason why there are no more, if that is not the end.
+type batch struct {
+	events []Event
+	err    error
+}
+
+// readHistory reads all changes that the embedded etcd still has, in their order.
+func (s *Store) readHistory(ctx context.Context, revision int64, send func(batch) bool) {
+	events := make([]Event, 0, batchLength)
+	for c, err := range s.embedded.Changes(ctx, revision) {
+		var e Event
+		switch {
+		case err != nil:
+			err = fmt.Errorf("listing the state: %w", err)
+		case bytes.HasPrefix(c.Key, []byte(s.prefix)):
+			e, err = decodeEvent(s.short(c.Key), c.Value, c.Deleted)
+		}
+		if err != nil {
+			send(batch{events, err})
+			return
+		}
+		if e.Record == nil {
+			continue
+		}
+		if events = append(events, e); len(events) < batchLength {
+			continue
+		}
+		if !send(batch{events: events}) {
+			return
+		}
+		events = make([]Event, 0, batchLength)
+	}
+	send(batch{events: events})
+}
+
+// readAll reads all records of a cluster, kind by kind.
+func (s *Store) readAll(ctx context.Context, revision int64, send func(batch) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &lister{s: s, ctx: ctx, revision: revision, pages: make(chan page, 1)}
+	go l.run()
+	defer func() {
+		cancel()
+		for range l.pages { // until run is done
+		}
+	}()
+	for p := range l.pages {
+		b := batch{events: make([]Event, 0, len(p.kvs)), err: p.err}
+		for _, kv := range p.kvs {
+			e, err := decodeEvent(s.short(kv.Key), kv.Value, false)
+			if err != nil {
+				b.err = err
+				break
+			}
+			b.events = append(b.events, e)
+		}
+		if !send(b) || b.err != nil {
+			return
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/rs/zerolog"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"shoal"
 	"shoal/server/meta/embedded"
@@ -73,33 +72,20 @@ func restore(ctx context.Context, path, folder string, log zerolog.Logger) (info
 
 // fillFolder starts an etcd in the folder and gives it what the backup has.
 func fillFolder(ctx context.Context, backup io.Reader, folder string, info BackupInfo, log zerolog.Logger) error {
-	server, err := embedded.Start(ctx, folder, log)
+	server, err := embedded.StartToFill(ctx, folder, log)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	var batch []clientv3.Op
-	size := 0
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		_, err := server.Client().Txn(ctx).Then(batch...).Commit()
-		batch, size = batch[:0], 0
-		return err
-	}
+	in := filler{ctx: ctx, client: server.Client()}
 	_, err = readBackup(backup, func(k key, value []byte) error {
 		if k == versionKey {
 			value = appendVersion(info.Revision + ahead)
 		}
-		batch = append(batch, clientv3.OpPut(DefaultPrefix+string(k), string(value)))
-		if size += len(k) + len(value); len(batch) < 2048 && size < 1<<20 {
-			return nil
-		}
-		return flush()
+		return in.put(k, value)
 	})
 	if err != nil {
 		return err
 	}
-	return flush()
+	return in.flush()
 }

@@ -141,13 +141,17 @@ type state struct {
 
 func newState() *state { return &state{records: make(map[key]Record)} }
 
-func (s *state) Replace(all iter.Seq2[Record, error], revision uint64) error {
+func (s *state) Replace(all iter.Seq2[Event, error], revision uint64) error {
 	records := make(map[key]Record)
-	for r, err := range all {
+	for e, err := range all {
 		if err != nil {
 			return err
 		}
-		records[r.key()] = r
+		if e.Deleted {
+			delete(records, e.Record.key())
+		} else {
+			records[e.Record.key()] = e.Record
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

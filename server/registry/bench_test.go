@@ -12,26 +12,27 @@ import (
 )
 
 // large is a state of 100,000 users with a device each, 10,000 groups of 10 members, and a million names.
-func large() iter.Seq2[meta.Record, error] {
+func large() iter.Seq2[meta.Event, error] {
 	const users, groups, perGroup, inGroup = 100_000, 10_000, 100, 10
 	user := func(i int) meta.Username { return meta.Username(fmt.Sprint("user ", i%users)) }
-	return func(yield func(meta.Record, error) bool) {
+	return func(yield func(meta.Event, error) bool) {
+		put := func(r meta.Record) { _ = yield(meta.Event{Record: r}, nil) }
 		for i := range users {
-			_ = yield(&meta.User{Name: user(i), Password: fmt.Sprintf("%0100d", i), Devices: []shoal.DeviceID{deviceOf(i)}}, nil)
+			put(&meta.User{Name: user(i), Password: fmt.Sprintf("%0100d", i), Devices: []shoal.DeviceID{deviceOf(i)}})
 		}
 		for i := range users {
-			_ = yield(&meta.Device{ID: deviceOf(i), User: user(i)}, nil)
+			put(&meta.Device{ID: deviceOf(i), User: user(i)})
 		}
 		for g := range groups {
 			name := shoal.Group(fmt.Sprint("group ", g))
-			_ = yield(&meta.Group{Name: name, Owner: user(g * inGroup), Epoch: 1}, nil)
+			put(&meta.Group{Name: name, Owner: user(g * inGroup), Epoch: 1})
 			for m := range inGroup {
-				_ = yield(&meta.Member{Group: name, User: user(g*inGroup + m)}, nil)
+				put(&meta.Member{Group: name, User: user(g*inGroup + m)})
 			}
 			for o := range perGroup {
-				_ = yield(&meta.Object{
+				put(&meta.Object{
 					Group: name, Name: shoal.Name(fmt.Sprintf("a file of a group %05d.dat", o)), Content: objectOf(g*perGroup + o), Publisher: user(g * inGroup), Shared: true,
-				}, nil)
+				})
 			}
 		}
 	}

@@ -24,7 +24,7 @@ type Registry struct {
 	told     map[shoal.Facts]*shoal.Facts
 }
 
-// New returns a registry that has nothing but the open group, empty.
+// New returns a registry that has nothing but the group shoal.Public, empty.
 func New() *Registry {
 	return &Registry{state: newState(), expected: noFacts, told: make(map[shoal.Facts]*shoal.Facts)}
 }
@@ -33,17 +33,21 @@ var _ meta.Sink = (*Registry)(nil)
 
 // Replace takes a whole state in place of what there was. What was known of files stays known. Nobody is kept waiting
 // while it is read.
-func (r *Registry) Replace(all iter.Seq2[meta.Record, error], revision uint64) error {
+func (r *Registry) Replace(all iter.Seq2[meta.Event, error], revision uint64) error {
 	fresh := newState()
 	fresh.revision = revision
-	for record, err := range all {
+	for e, err := range all {
 		if err != nil {
 			return err
 		}
-		if o, ok := record.(*meta.Object); ok {
+		o, isObject := e.Record.(*meta.Object)
+		switch {
+		case e.Deleted:
+			fresh.remove(e.Record)
+		case isObject:
 			fresh.putObject(o, r.knownFacts(o))
-		} else {
-			fresh.put(record)
+		default:
+			fresh.put(e.Record)
 		}
 	}
 	before := r.state // which nobody else changes in what is compared

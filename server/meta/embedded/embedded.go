@@ -28,6 +28,11 @@ const (
 	segment = 16 << 20
 	// startLimit is how long starting may take: a log of the largest size is read in less.
 	startLimit = 5 * time.Minute
+	// snapshotEvery is after how many entries of its log etcd has all of them in the database, so that they are not read
+	// again at the next start; of a server that is being filled, whose entries are large, after how few.
+	snapshotEvery, snapshotFilling = 10_000, 8
+	// keptEntries is how many entries stay in memory after that: nobody is there who could need them.
+	keptEntries = 16
 	// defragmentAtStart is how much disk space must be won for the database to be rewritten at the start, in MiB.
 	defragmentAtStart = 64
 )
@@ -46,20 +51,30 @@ type Server struct {
 // log, the parts that matter. The error has code Busy where another process uses the folder, and Unsupported where
 // another version made it.
 func Start(ctx context.Context, dir string, log zerolog.Logger) (*Server, error) {
+	return open(ctx, dir, snapshotEvery, log)
+}
+
+// StartToFill does as Start does, for one who writes a lot in large transactions and then closes the server.
+func StartToFill(ctx context.Context, dir string, log zerolog.Logger) (*Server, error) {
+	return open(ctx, dir, snapshotFilling, log)
+}
+
+func open(ctx context.Context, dir string, snapshots uint64, log zerolog.Logger) (*Server, error) {
 	lock, err := claim(dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{lock: lock}
-	if err := s.start(ctx, dir, log); err != nil {
+	if err := s.start(ctx, dir, snapshots, log); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context, dir string, log zerolog.Logger) (err error) {
+func (s *Server) start(ctx context.Context, dir string, snapshots uint64, log zerolog.Logger) (err error) {
 	c := configure(dir)
+	c.SnapshotCount, c.SnapshotCatchUpEntries = snapshots, keptEntries
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(log))
 	if s.etcd, err = embed.StartEtcd(c); err != nil {
 		return fmt.Errorf("starting etcd in %s: %w", dir, err)
