@@ -71,6 +71,7 @@ func (i *island) run(f func()) {
 // start is world.start on the island.
 func (i *island) start(state string, args ...string) *process {
 	i.w.Helper()
+	i.w.enrolState(state, args)
 	return i.launch(i.w.binary, i.w.environment(state), args...)
 }
 

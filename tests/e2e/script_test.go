@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 			w := bareWorld(t)
 			if !strings.HasPrefix(string(text), "# no server\n") {
 				w.startServer("127.0.0.1:0")
+				w.enrolState("client", []string{"ls"})
 			}
 			testscript.Run(t, testscript.Params{
 				Files: []string{script}, RequireExplicitExec: true, WorkdirRoot: w.dir,

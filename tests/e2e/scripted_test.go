@@ -64,6 +64,7 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 		w: w, key: identity.NewKey(), listener: listener, swarm: shoal.Swarm{Group: shoal.Public, Object: object},
 		manifest: manifest, content: content, script: plot, conns: map[net.Conn]struct{}{}, asked: make(chan struct{}),
 	}
+	w.enrol(s.key.Device())
 	realm, err := shoal.ParseRealmKey(w.realm)
 	if err != nil {
 		w.Fatal(err)

@@ -5,10 +5,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/rs/zerolog"
+
 	"shoal"
+	"shoal/client"
+	"shoal/server"
 )
 
 // world is a server and what belongs to it: peers, commands, and a folder with everything.
@@ -20,7 +26,11 @@ type world struct {
 	server    *process
 	address   string
 	realm     string
-	leavings  bool // the test leaves unfinished downloads behind
+	serves    string // the realm of the server, also where a test lets devices know another one
+	leavings  bool   // the test leaves unfinished downloads behind
+
+	mu       sync.Mutex      // guards what is below
+	enrolled map[string]bool // realms, and their devices, as far as they were made known to each other
 }
 
 // newWorld starts a server.
@@ -33,7 +43,7 @@ func newWorld(t *testing.T) *world {
 
 // bareWorld is a world without a server.
 func bareWorld(t *testing.T) *world {
-	w := &world{T: t, binary: shoalBinary, dir: t.TempDir()}
+	w := &world{T: t, binary: shoalBinary, dir: t.TempDir(), enrolled: map[string]bool{}}
 	t.Cleanup(w.inspect)
 	return w
 }
@@ -42,7 +52,57 @@ func (w *world) startServer(listen string, flags ...string) {
 	w.Helper()
 	w.server = w.start("server", append([]string{"server", "--listen", listen, "--json"}, flags...)...)
 	e := w.server.await("listening", nil)
-	w.address, w.realm = e.Address, e.Realm
+	w.address, w.realm, w.serves = e.Address, e.Realm, e.Realm
+	w.once(w.realm, func() error {
+		return server.CreateUser(w.Context(), w.path("state", "server"), server.Etcd{}, everybody, []byte("correct horse"), zerolog.Nop())
+	})
+}
+
+// everybody is the one user of a world, whose devices all are.
+const everybody = "everybody"
+
+// once does something that is to be done once, if it succeeds.
+func (w *world) once(what string, do func() error) {
+	w.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.enrolled[what] {
+		return
+	}
+	if err := do(); err != nil {
+		w.Fatal(err)
+	}
+	w.enrolled[what] = true
+}
+
+// enrol makes a device one of everybody's, as whoever runs the server does it, unless no server of the world's own runs.
+func (w *world) enrol(device shoal.DeviceID) {
+	w.Helper()
+	if w.server == nil || w.server.hasEnded() {
+		return
+	}
+	w.once(w.serves+device.String(), func() error {
+		return server.AddDevice(w.Context(), w.path("state", "server"), server.Etcd{}, everybody, device, "", zerolog.Nop())
+	})
+}
+
+// enrolState enrols the device of a state that begins a command which talks to the server.
+func (w *world) enrolState(state string, args []string) {
+	w.Helper()
+	switch {
+	case len(args) == 0:
+		return
+	case slices.Contains([]string{"server", "rpclog", "soap", "sum", "version"}, args[0]):
+		return
+	}
+	if w.server == nil || w.server.hasEnded() {
+		return
+	}
+	device, err := client.Device(w.path("state", state))
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.enrol(device)
 }
 
 // restartServer starts a server that was killed again, at the same address.
@@ -113,6 +173,7 @@ func (w *world) environment(state string) []string {
 // start starts a command as the device with that state.
 func (w *world) start(state string, args ...string) *process {
 	w.Helper()
+	w.enrolState(state, args)
 	p := prepare(w.T, w.binary, w.dir, w.environment(state), args...)
 	p.watch(fork(p.cmd.Start))
 	return p
