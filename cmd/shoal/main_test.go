@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,7 +13,7 @@ const asShoal = "SHOAL_TEST_AS_SHOAL"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asShoal) != "" {
-		os.Exit(run(context.Background(), os.Args[1:]))
+		main()
 	}
 	os.Exit(m.Run())
 }

@@ -121,7 +121,9 @@ func askTwice(prompt string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(again)
 	if !bytes.Equal(secret, again) {
+		clear(secret)
 		return nil, shoal.Errorf(shoal.BadRequest, "the two passwords differ; nothing was done")
 	}
 	return secret, nil
@@ -170,18 +172,35 @@ func onTerminal() bool {
 
 // ask reads a line from the terminal, which does not show it.
 func ask(prompt string) ([]byte, error) {
-	fmt.Fprint(os.Stderr, prompt)
-	defer fmt.Fprintln(os.Stderr)
 	fd := int(os.Stdin.Fd())
-	state, err := term.GetState(fd)
+	show, err := hideTyping(fd)
 	if err != nil {
 		return nil, fmt.Errorf("asking on the terminal: %w", err)
 	}
-	stop := restoreOnSignal(fd, state)
-	defer stop()
-	secret, err := term.ReadPassword(fd)
-	if err != nil {
-		return nil, shoal.Errorf(shoal.Canceled, "nothing was typed: %w", err)
+	defer show()
+	// Only now, so that nothing shows of what is typed at once.
+	fmt.Fprint(os.Stderr, prompt)
+	defer fmt.Fprintln(os.Stderr)
+	return typedLine()
+}
+
+// typedLine reads a line from the terminal without its end. (What package term has for it never returns from Ctrl-D.)
+func typedLine() ([]byte, error) {
+	line := make([]byte, 0, secretLimit)
+	for {
+		n, err := os.Stdin.Read(line[len(line):cap(line)])
+		line = line[:len(line)+n]
+		if bytes.HasSuffix(line, []byte{'\n'}) {
+			return bytes.TrimRight(line, "\r\n"), nil
+		}
+		if len(line) == cap(line) {
+			err = shoal.Errorf(shoal.BadRequest, "more than %d bytes were typed", secretLimit)
+		} else if err == io.EOF {
+			err = shoal.Errorf(shoal.Canceled, "nothing was typed, so nothing is done")
+		}
+		if err != nil {
+			clear(line)
+			return nil, err
+		}
 	}
-	return secret, nil
 }
