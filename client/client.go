@@ -4,6 +4,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,7 +49,8 @@ type Client struct {
 	keeper  *tickets.Keeper
 	shelf   *peer.Shelf
 	pool    *peer.Pool
-	address net.Addr // where it serves; nil when it does not
+	address net.Addr                        // where it serves; nil when it does not
+	shown   atomic.Pointer[wire.HelloReply] // what the server proved itself by
 
 	cancel context.CancelFunc
 	run    sync.WaitGroup // the tracker and the peer server
@@ -117,13 +120,22 @@ func bulkOf(t identity.Transport) identity.Transport {
 
 // start listens for peers, until run ends, if the Client serves, and connects to the server.
 func (c *Client) start(ctx, run context.Context, pins identity.Pins, serving Serving, changed func(shoal.Swarm, error)) error {
-	if err := c.followRealm(pins); err != nil {
+	trust := &trust{
+		pins: pins, server: c.config.Server, given: c.config.Pin,
+		revoked: identity.OpenRevocations(filepath.Join(c.config.State, "revoked_keys")),
+	}
+	if err := c.followRealm(trust); err != nil {
 		return err
 	}
-	trust := &trust{pins: pins, server: c.config.Server, given: c.config.Pin, proven: c.realm.Trust}
 	config := tracker.Config{
-		Server: c.config.Server, Key: c.key, Transport: c.config.Transport, Events: c.events(run), Log: c.config.Log,
-		Accept: func(reply *wire.HelloReply) error { return trust.accept(reply) },
+		Server: c.config.Server, Key: c.key, Transport: c.config.Transport, Events: c.events(run, trust), Log: c.config.Log,
+		Accept: func(reply *wire.HelloReply) error {
+			err := trust.accept(reply)
+			if err == nil {
+				c.shown.Store(&wire.HelloReply{Identity: reply.Identity, Certificate: bytes.Clone(reply.Certificate)})
+			}
+			return err
+		},
 	}
 	if !serving {
 		c.tracker = tracker.New(config)

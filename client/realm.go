@@ -9,13 +9,12 @@ import (
 	"shoal"
 	"shoal/client/tickets"
 	"shoal/client/tracker"
-	"shoal/identity"
 	"shoal/wire"
 )
 
 // followRealm makes ready what goes by the realm's tickets. Until a server is reached, the realm is the one that is pinned
 // or was given.
-func (c *Client) followRealm(pins identity.Pins) error {
+func (c *Client) followRealm(trust *trust) error {
 	c.realm = tickets.NewRealm(tickets.Config{
 		Now:       func() time.Time { return c.tracker.Now() },
 		Reachable: func() bool { return c.tracker.Reachable() },
@@ -23,17 +22,42 @@ func (c *Client) followRealm(pins identity.Pins) error {
 	c.keeper = tickets.NewKeeper(c.realm, c.key.Device(), func(ctx context.Context, group shoal.Group) ([]byte, error) {
 		return c.tracker.Ticket(ctx, group)
 	}, c.config.Log)
-	root, pinned, err := pins.Lookup(c.config.Server)
-	if pinned {
-		c.realm.Trust(identity.NewAuthority(root))
-	} else if c.config.Pin != nil {
-		c.realm.Trust(identity.NewAuthority(*c.config.Pin))
+	trust.proven = c.realm.Trust
+	root, known, err := trust.pins.Lookup(trust.server)
+	if err == nil && !known && trust.given != nil {
+		root, known = *trust.given, true
+	}
+	if err != nil || !known {
+		return err
+	}
+	authority, err := trust.authority(root, time.Now())
+	if err == nil {
+		c.realm.Trust(authority)
 	}
 	return err
 }
 
+// revoked takes note of a revocation, also for the time after this process. The connection ends where the server's own
+// certificate does not count any more: trust will not accept it again.
+func (c *Client) revoked(trust *trust, chain []byte) {
+	news, err := c.realm.Revoke(chain)
+	if err != nil {
+		c.config.Log.Warn().Err(err).Msg("a revocation is ignored")
+	}
+	if !news {
+		return
+	}
+	c.keeper.Refresh("")
+	if err := trust.revoked.Add(chain); err != nil {
+		c.config.Log.Error().Err(err).Msg("a revocation will not be known after this process ends")
+	}
+	if shown := c.shown.Load(); shown != nil && trust.accept(shown) != nil {
+		c.tracker.Reconnect()
+	}
+}
+
 // events are what the server tells by itself, until ctx ends.
-func (c *Client) events(ctx context.Context) tracker.Events {
+func (c *Client) events(ctx context.Context, trust *trust) tracker.Events {
 	return tracker.Events{
 		Epoch: func(m *wire.Epoch) {
 			if !c.realm.Raise(m.Group, m.Epoch) {
@@ -58,15 +82,7 @@ func (c *Client) events(ctx context.Context) tracker.Events {
 				c.run.Go(func() { c.checkMembership(ctx, group) })
 			}
 		},
-		Revoked: func(chain []byte) {
-			news, err := c.realm.Revoke(chain)
-			if err != nil {
-				c.config.Log.Warn().Err(err).Msg("a revocation is ignored")
-			}
-			if news {
-				c.keeper.Refresh("")
-			}
-		},
+		Revoked: func(chain []byte) { c.revoked(trust, chain) },
 	}
 }
 

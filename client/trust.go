@@ -29,6 +29,8 @@ type trust struct {
 	pins   identity.Pins
 	server string
 	given  *shoal.RealmKey // what the user says; it is pinned when the server proves it
+	// revoked are those that were learned before; none where it is zero.
+	revoked identity.Revocations
 	// proven is told of the realm whenever a server has proven to be of it; nil to ignore that.
 	proven func(*identity.Authority)
 }
@@ -50,7 +52,11 @@ func (t trust) accept(reply *wire.HelloReply) error {
 		realm = *t.given
 	}
 	now := time.Now() // the server's is not known yet
-	root, err := identity.NewAuthority(realm).VerifyServer(reply.Certificate, reply.Identity, now)
+	authority, err := t.authority(realm, now)
+	if err != nil {
+		return err
+	}
+	root, err := authority.VerifyServer(reply.Certificate, reply.Identity, now)
 	if errors.Is(err, identity.RefusedChain) && claimed != realm {
 		return t.pins.Mismatch(t.server, realm, claimed)
 	}
@@ -70,10 +76,23 @@ func (t trust) accept(reply *wire.HelloReply) error {
 	case root != realm:
 		err = t.pins.Follow(t.server, realm, root)
 	}
-	if err == nil && t.proven != nil {
-		t.proven(identity.NewAuthority(root))
+	if err != nil || t.proven == nil {
+		return err
+	}
+	if authority, err = t.authority(root, now); err == nil {
+		t.proven(authority)
 	}
 	return err
+}
+
+// authority is a realm's, which goes through no key that is known to be revoked (rule C6).
+func (t trust) authority(realm shoal.RealmKey, now time.Time) (*identity.Authority, error) {
+	a := identity.NewAuthority(realm)
+	chains, err := t.revoked.All()
+	for _, chain := range chains {
+		_ = a.Revoke(chain, now) // what has expired, or is another realm's, says nothing of this one's keys
+	}
+	return a, err
 }
 
 // refused says what a certificate that does not count means for who wants to connect.

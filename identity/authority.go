@@ -64,24 +64,54 @@ func NewAuthority(root shoal.RealmKey) *Authority {
 // Root is the key that everything must chain to.
 func (a *Authority) Root() shoal.RealmKey { return a.root }
 
-// Revoke takes note of a revocation: of a chain that ends in REVOKED (rule C6). It counts until the statement expires.
-// The error has code Untrusted, or Limit where too many are remembered.
-func (a *Authority) Revoke(chain []byte, now time.Time) error {
+// VerifyRevocation checks a chain that ends in REVOKED, and returns the key that it is about and when it expires. It is
+// not taken note of. The error has code Untrusted.
+func (a *Authority) VerifyRevocation(chain []byte, now time.Time) (key [32]byte, expires time.Time, err error) {
 	before, last, err := a.split(chain)
 	if err != nil {
-		return err
+		return key, expires, err
 	}
 	l, err := a.follow(before, now)
 	if err != nil {
-		return err
+		return key, expires, err
 	}
 	if l.role != rootRole || last.says != SaysRevoked {
-		return shoal.Errorf(shoal.Untrusted, "a revocation that is none by the realm: %w", RefusedChain)
+		return key, expires, shoal.Errorf(shoal.Untrusted, "a revocation that is none by the realm: %w", RefusedChain)
 	}
 	if err := last.verify(l.key, now); err != nil {
-		return err
+		return key, expires, err
 	}
-	key, err := namedKey(last)
+	key, err = namedKey(last)
+	return key, time.UnixMilli(last.expires), err
+}
+
+// VerifySuccession checks a chain of SUCCESSORs, and returns the root key that it leads to: the Authority's own one where
+// the chain is empty. The error has code Untrusted.
+func (a *Authority) VerifySuccession(chain []byte, now time.Time) (shoal.RealmKey, error) {
+	if len(chain) == 0 {
+		return a.root, nil
+	}
+	before, last, err := a.split(chain)
+	if err != nil {
+		return a.root, err
+	}
+	at, err := a.follow(before, now)
+	if err == nil {
+		at, err = a.advance(at, last, now)
+	}
+	if err != nil {
+		return a.root, err
+	}
+	if at.role != rootRole {
+		return a.root, shoal.Errorf(shoal.Untrusted, "a chain that leads to no root key of the realm: %w", RefusedChain)
+	}
+	return at.root, nil
+}
+
+// Revoke takes note of a revocation: of a chain that ends in REVOKED (rule C6). It counts until the statement expires.
+// The error has code Untrusted, or Limit where too many are remembered.
+func (a *Authority) Revoke(chain []byte, now time.Time) error {
+	key, until, err := a.VerifyRevocation(chain, now)
 	if err != nil {
 		return err
 	}
@@ -92,7 +122,6 @@ func (a *Authority) Revoke(chain []byte, now time.Time) error {
 			delete(a.revoked, key)
 		}
 	}
-	until := time.UnixMilli(last.expires)
 	if was, known := a.revoked[key]; !known && len(a.revoked) >= maxRevoked {
 		return shoal.Errorf(shoal.Limit, "the realm revoked more than %d keys; ask its keeper to rotate the key that certified them", maxRevoked)
 	} else if until.After(was) {

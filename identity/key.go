@@ -135,6 +135,19 @@ func parseKey(der []byte) (*Key, error) {
 	return wrapKey(private), nil
 }
 
+// ReplaceKey makes a new key in the place of the one at path: a crash leaves the old one or the new one.
+func ReplaceKey(path string) (*Key, error) {
+	key := NewKey()
+	der, err := x509.MarshalPKCS8PrivateKey(key.private)
+	if err == nil {
+		err = folder.Replace(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("replacing the key %s: %w", path, err)
+	}
+	return key, nil
+}
+
 // createKey makes a new key at path; the first of several processes wins.
 func createKey(path string) error {
 	der, err := x509.MarshalPKCS8PrivateKey(NewKey().private)

@@ -12,6 +12,7 @@
 //
 //	v                       the version of all this, and the first revision
 //	k                       the realm: its keys and its first user's code
+//	c/KEY                   a key of the realm that does not count any more
 //	u/USER                  a user
 //	d/DEVICE                a device
 //	g/GROUP                 a group

@@ -16,10 +16,14 @@ const (
 	realmKey   key = "k"
 )
 
+// revocationKeys is what those of revocations begin with.
+const revocationKeys key = "c/"
+
 func userKey(u Username) key            { return key("u/" + u) }
 func deviceKey(d shoal.DeviceID) key    { return key("d/" + string(d[:])) }
 func groupKey(g shoal.Group) key        { return key("g/" + g) }
 func inviteKey(hash [32]byte) key       { return key("i/" + string(hash[:])) }
+func revocationKey(k [32]byte) key      { return revocationKeys + key(k[:]) }
 func floorKey(d shoal.DeviceID) key     { return key("f/" + string(d[:])) }
 func deletedUserKey(u Username) key     { return key("t/u/" + u) }
 func departedKey(u Username) key        { return key("t/o/" + u) }
@@ -43,7 +47,7 @@ func (k key) end() key { return k[:len(k)-1] + key(k[len(k)-1]+1) }
 
 // recordKinds are the letters before the first '/' of keys whose values are Records; in this order they are listed, so
 // that what is referred to comes before what refers to it.
-var recordKinds = [...]key{realmKey, "u/", "d/", "g/", "m/", "r/", "i/", "o/", "s/"}
+var recordKinds = [...]key{realmKey, revocationKeys, "u/", "d/", "g/", "m/", "r/", "i/", "o/", "s/"}
 
 // parseKey returns the record that a key stands for, with what the key says of it; nil where the key is not of a Record.
 func parseKey(k key) (Record, error) {
@@ -68,6 +72,8 @@ func parseKey(k key) (Record, error) {
 		r = &Object{Group: p.group(), Name: p.name()}
 	case "s":
 		r = &Share{Group: p.group(), Name: p.name(), User: p.user()}
+	case "c":
+		r = &Revocation{Key: p.fixed()}
 	case "i":
 		r = &Invite{Hash: p.fixed()}
 	case "v", "x", "t", "a", "f":

@@ -76,6 +76,8 @@ func kindOf(m Mutation) uint32 {
 		return 18
 	case *AddDevice:
 		return 19
+	case *Revoke:
+		return 20
 	}
 	panic("a mutation without a number")
 }

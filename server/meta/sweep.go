@@ -29,26 +29,28 @@ func (s *Store) sweepUntil(ctx context.Context) {
 	}
 }
 
-// sweep removes invites that have expired, and outcomes that nobody asks for any more: a device that is gone for good must
+// sweep removes invites and revocations that have expired, and outcomes that nobody asks for any more: a device that is gone for good must
 // not leave them forever.
 func (s *Store) sweep(ctx context.Context) error {
 	if s.space.check() != nil {
 		return nil
 	}
 	now := s.now()
-	err := s.scanAll(ctx, "i/", func(k key, e entry) error {
-		r, err := decodeRecord(k, e.value)
-		if i, is := r.(*Invite); err != nil || !is || now.Before(i.Expires) {
+	for _, kind := range []key{"i/", revocationKeys} {
+		err := s.scanAll(ctx, kind, func(k key, e entry) error {
+			r, err := decodeRecord(k, e.value)
+			if err != nil || now.Before(expires(r)) {
+				return err
+			}
+			return s.removeIf(ctx, k, e.revision, clientv3.OpDelete(s.full(k)))
+		})
+		if err != nil {
 			return err
 		}
-		return s.removeIf(ctx, k, e.revision, clientv3.OpDelete(s.full(k)))
-	})
-	if err != nil {
-		return err
 	}
 	// Outcomes come by device and sequence number. What goes is all up to the last that is too old.
 	var device, last key
-	err = s.scanAll(ctx, "a/", func(k key, e entry) error {
+	err := s.scanAll(ctx, "a/", func(k key, e entry) error {
 		of := k[:len("a/")+len(shoal.DeviceID{})+len("/")]
 		if of != device {
 			if err := s.dropOutcomes(ctx, last); err != nil {
@@ -66,6 +68,14 @@ func (s *Store) sweep(ctx context.Context) error {
 		return err
 	}
 	return s.dropOutcomes(ctx, last)
+}
+
+// expires is when a record of a kind that does so does.
+func expires(r Record) time.Time {
+	if revocation, is := r.(*Revocation); is {
+		return revocation.Expires
+	}
+	return r.(*Invite).Expires
 }
 
 // dropOutcomes removes a device's outcomes up to the one with a key, which may be empty, and sees that their sequence

@@ -15,17 +15,21 @@ const (
 	GroupGone
 	FileGone     // no name stands for the file any more
 	SharingEnded // copies of these devices are not to be offered any more
+	KeyRevoked   // a key of the realm does not count any more, which concerns everybody
 )
 
 // Reason is one of the constants above.
 type Reason int
 
-// Change is something that ended: rights in a group, of which Epoch is the new epoch, or the offering of a file in it.
+// Change is something that ended: rights in a group, of which Epoch is the new epoch, the offering of a file in it, or
+// what went through a key.
 type Change struct {
 	Reason  Reason
 	Group   shoal.Group
 	Epoch   uint64
 	File    shoal.Object
+	Key     [32]byte         // that was revoked
+	Chain   []byte           // that says so
 	Devices []shoal.DeviceID // whom it concerns: those of members, before and after
 	All     bool             // it also concerns every device that acts for a user
 }
@@ -38,6 +42,7 @@ type changes struct {
 	users   bool           // some are gone
 	files   []Change
 	groups  []Change
+	keys    []Change
 }
 
 // before looks at an event that is about to be applied.
@@ -60,6 +65,10 @@ func (c *changes) before(s *state, e meta.Event) {
 		}
 	case *meta.Object:
 		c.object(s, r, e.Deleted)
+	case *meta.Revocation:
+		if !e.Deleted {
+			c.keys = append(c.keys, revocations{r.Key: r}.begun(s.revoked)...)
+		}
 	case *meta.Share:
 		c.share(s, r, e.Deleted)
 	}
@@ -112,7 +121,7 @@ func (c *changes) share(s *state, r *meta.Share, deleted bool) {
 
 // after returns what ended, now that all events have been applied.
 func (c *changes) after(s *state) []Change {
-	all := c.groups
+	all := append(c.keys, c.groups...)
 	for name, reason := range c.raised {
 		g := s.groups[name]
 		if g == nil || g.record == nil {
@@ -155,6 +164,7 @@ func (c *changes) after(s *state) []Change {
 
 // ended compares with a later state, of which the events are not known.
 func (s *state) ended(later *state) (all []Change) {
+	all = later.revoked.begun(s.revoked)
 	for name, g := range s.groups {
 		then := later.groups[name]
 		devices := s.devicesIn(g)

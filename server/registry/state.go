@@ -13,6 +13,7 @@ import (
 type state struct {
 	revision uint64
 	realm    meta.Realm
+	revoked  revocations
 	users    map[meta.Username]*meta.User
 	order    names[meta.Username]
 	devices  map[shoal.DeviceID]*meta.Device
@@ -49,7 +50,7 @@ type entry struct {
 func newState() *state {
 	s := &state{
 		users: make(map[meta.Username]*meta.User), devices: make(map[shoal.DeviceID]*meta.Device),
-		groups: make(map[shoal.Group]*group), places: make(map[meta.Username][]shoal.Group),
+		revoked: make(revocations), groups: make(map[shoal.Group]*group), places: make(map[meta.Username][]shoal.Group),
 	}
 	s.put(meta.PublicGroup())
 	return s
@@ -76,6 +77,8 @@ func (s *state) put(record meta.Record) {
 	switch r := record.(type) {
 	case *meta.Realm:
 		s.realm = *r
+	case *meta.Revocation:
+		s.revoked[r.Key] = r
 	case *meta.User:
 		if s.users[r.Name] == nil {
 			s.order.insert(r.Name)
@@ -125,6 +128,8 @@ func (s *state) remove(record meta.Record) {
 	switch r := record.(type) {
 	case *meta.Realm:
 		s.realm = meta.Realm{}
+	case *meta.Revocation:
+		delete(s.revoked, r.Key)
 	case *meta.User:
 		if s.users[r.Name] != nil {
 			s.order.remove(r.Name)

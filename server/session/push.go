@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"shoal"
 	"shoal/server/registry"
@@ -84,6 +85,13 @@ func (h *Host) concerned(c *registry.Change) []*Session {
 // Changed tells sessions what ended, and ends their offers of it. It is for Registry.Changed, and does not wait.
 func (h *Host) Changed(changes []registry.Change) {
 	for _, c := range changes {
+		if c.Reason == registry.KeyRevoked {
+			event := wire.AppendEvent(nil, wire.KindRevoked, &wire.Revocation{Chain: c.Chain})
+			for _, s := range h.Hub.all() {
+				s.push(event)
+			}
+			continue
+		}
 		sessions := h.concerned(&c)
 		switch c.Reason {
 		case registry.FileGone, registry.SharingEnded:
@@ -130,7 +138,7 @@ func (h *Host) epochRaised(c registry.Change, sessions []*Session) {
 type pushes struct {
 	mu      sync.Mutex // guards what is below
 	pending []byte
-	sending bool
+	sending bool // there is one who sends, or will be: begin
 	ended   bool
 	run     sync.WaitGroup // the one that sends
 }
@@ -152,6 +160,25 @@ func (s *Session) push(event []byte) {
 		p.sending = true
 		p.run.Go(s.sendPushes)
 	}
+}
+
+// begin sends what the client must know first: which of the realm's keys do not count any more (rule E4). What push was
+// given until then follows.
+func (s *Session) begin() error {
+	now := time.Now()
+	for _, r := range s.host.Registry.Revocations() {
+		if now.Before(r.Expires) {
+			s.out = wire.AppendEvent(s.out, wire.KindRevoked, &wire.Revocation{Chain: r.Chain})
+		}
+	}
+	err := s.flush()
+	p := &s.pushes
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sending = len(p.pending) > 0; p.sending {
+		p.run.Go(s.sendPushes)
+	}
+	return err
 }
 
 func (s *Session) sendPushes() {

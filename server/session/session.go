@@ -118,6 +118,7 @@ func (h *Host) Accept(ctx context.Context, nc net.Conn) (s *Session, err error) 
 		offers: h.Swarms.Begin(e.Session, device), reads: h.Audit.Begin(device),
 		log: h.Log.With().Uint64("session", e.Session).Stringer("device", device).Logger(),
 	}
+	s.pushes.sending = true // until Run has told what comes first
 	h.Hub.add(s)
 	return s, nil
 }
@@ -138,7 +139,12 @@ func (s *Session) Run(ctx context.Context) error {
 	defer s.leave()
 	defer s.below.Close()
 
-	err := s.serve(ctx)
+	err := s.begin()
+	if err == nil {
+		err = s.serve(ctx)
+	} else {
+		err = fmt.Errorf("%w: %w", errDeaf, err)
+	}
 	s.host.Hub.remove(s)
 	s.endPushes()
 	s.offers.End()
