@@ -9,6 +9,7 @@ shoal=$(realpath "$shoal") || { echo "demo: no bin/shoal; run 'make build' first
 least=$((200 * 1000 * 1000)) # bytes of a file that is made here
 peers=4
 work='' pids=()
+password=$(head -c 18 /dev/urandom | base64) # of a user who is gone when this ends
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [[ -t 1 && -z ${NO_COLOR:-} ]] || say() { printf '\n%s\n' "$*"; }
@@ -56,6 +57,11 @@ quietly() {
         cat "$work/step.log" >&2
         fail "that went wrong (above: why)"
     }
+}
+
+# log_in NAME: makes the device with that state one of the demo's user.
+log_in() {
+    quietly "$shoal" login --state "$work/$1" --label "$1" demo <<<"$password"
 }
 
 # require_space BYTES: refuses to fill the disk.
@@ -110,8 +116,11 @@ address=$(event server address)
 pin=$(event server realm)
 echo "server  $address  realm $pin"
 export SHOAL_SERVER=$address SHOAL_PIN=$pin
+quietly "$shoal" server user --state "$work/server" demo <<<"$password"
+log_in fetcher
 for ((i = 1; i <= peers; i++)); do
     mkdir "$work/files$i"
+    log_in "peer$i"
     daemon "peer$i" peer --dir "$work/files$i"
     peer=$(event "peer$i" address)
     echo "peer $i  $peer"
@@ -141,8 +150,10 @@ cat <<END
 
 Everything started here ends now. To share files among machines, in terminals of their own:
 
-    bin/shoal server                                        # prints its address and realm fingerprint
-    bin/shoal peer --server HOST:7400 --pin FINGERPRINT --dir DIR   # on each machine
+    bin/shoal server                  # prints its address, its realm fingerprint, and a code for the first user
+    export SHOAL_SERVER=HOST:7400 SHOAL_PIN=FINGERPRINT     # on each machine, and then
+    bin/shoal user create NAME        # once, with that code; on other machines: bin/shoal login NAME
+    bin/shoal peer --dir DIR
     bin/shoal publish FILE...                               # where a file is
     bin/shoal ls                                            # anywhere: what there is
     bin/shoal get NAME                                      # and have it
