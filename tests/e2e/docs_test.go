@@ -10,7 +10,7 @@ import (
 )
 
 // TestReadme and TestOperations do what the documents tell a newcomer to do.
-func TestReadme(t *testing.T) { follow(t, "README.md", 3) }
+func TestReadme(t *testing.T) { follow(t, "README.md", 2) }
 
 func TestOperations(t *testing.T) { follow(t, "docs/OPERATIONS.md", 4) }
 
