@@ -182,9 +182,8 @@ func (s *state) ended(later *state) (all []Change) {
 				})
 			}
 		}
-		for file, of := range g.byFile {
+		for file, e := range g.byFile {
 			if then == nil || then.byFile[file] == nil {
-				e := g.entries[of.smallest()]
 				all = append(all, Change{Reason: FileGone, Group: name, File: e.content, Devices: devices, All: g.isPublic()})
 			}
 		}

@@ -57,7 +57,6 @@ func (r *Registry) SetFacts(in shoal.Group, name shoal.Name, content shoal.Objec
 	}
 	if before := e.facts.State; facts.State == shoal.Known || before == shoal.Pending {
 		e.facts = r.share(facts)
-		g.entries[name] = e
 	}
 }
 

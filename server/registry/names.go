@@ -58,7 +58,8 @@ func (s *names[N]) remove(n N) {
 	}
 }
 
-func (s *names[N]) empty() bool { return len(s.blocks) == 0 }
+// single reports whether there is one name.
+func (s *names[N]) single() bool { return len(s.blocks) == 1 && len(s.blocks[0]) == 1 }
 
 // smallest returns the first name. There must be one.
 func (s *names[N]) smallest() N { return s.blocks[0][0] }

@@ -60,7 +60,7 @@ func TestNamesAgainstSlice(t *testing.T) {
 		}
 		s.remove(n)
 	}
-	if !s.empty() {
+	if len(s.blocks) > 0 {
 		t.Error("not empty")
 	}
 }

@@ -34,19 +34,15 @@ func (r *Registry) Lookup(as shoal.DeviceID, m *wire.Lookup) (revision uint64, f
 	if err != nil {
 		return 0, found, err
 	}
-	name := m.Name
-	if name == "" {
-		of := g.byFile[m.File]
-		if of == nil {
+	var e *entry
+	if m.Name == "" {
+		if e = g.byFile[m.File]; e == nil {
 			return 0, found, shoal.Errorf(shoal.NotFound, "nothing in the group %q has the FileID %v", m.Group, m.File)
 		}
-		name = of.smallest()
+	} else if e = g.entries[m.Name]; e == nil {
+		return 0, found, shoal.Errorf(shoal.NotFound, "there is no %q in the group %q; shoal ls shows what there is", m.Name, m.Group)
 	}
-	e, there := g.entries[name]
-	if !there {
-		return 0, found, shoal.Errorf(shoal.NotFound, "there is no %q in the group %q; shoal ls shows what there is", name, m.Group)
-	}
-	return r.state.revision, wire.Entry{Name: name, Content: e.content, Facts: e.facts}, nil
+	return r.state.revision, wire.Entry{Name: e.name, Content: e.content, Facts: e.facts}, nil
 }
 
 // Has reports whether a file has a name in a group.

@@ -30,7 +30,7 @@ func (s shares) remove(r *meta.Share) {
 
 // sharers are the users whose copies of what a name stands for are offered.
 func (g *group) sharers(n shoal.Name) []meta.Username {
-	if e := g.entries[n]; e.shared {
+	if e := g.entries[n]; e != nil && e.shared {
 		return append(slices.Clone(g.shares[n]), e.publisher)
 	}
 	return g.shares[n]

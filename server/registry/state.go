@@ -27,9 +27,10 @@ type group struct {
 	record  *meta.Group // nil for what has come before it
 	members people      // none in shoal.Public, where all users are
 	asking  people
-	entries map[shoal.Name]entry
+	entries map[shoal.Name]*entry
 	order   names[shoal.Name]
-	byFile  map[shoal.FileID]*names[shoal.Name]
+	byFile  map[shoal.FileID]*entry             // of those that stand for a file the one with the smallest name
+	alike   map[shoal.FileID]*names[shoal.Name] // the names of all that do, where it is more than one
 	shares  shares
 }
 
@@ -41,6 +42,7 @@ type people struct {
 
 // entry is what a name stands for.
 type entry struct {
+	name      shoal.Name
 	content   shoal.Object
 	facts     *shoal.Facts // shared, and never changed
 	publisher meta.Username
@@ -66,7 +68,7 @@ func (g *group) has(u meta.Username) bool { return g.isPublic() || g.members.has
 func (s *state) group(name shoal.Group) *group {
 	g := s.groups[name]
 	if g == nil {
-		g = &group{entries: make(map[shoal.Name]entry), byFile: make(map[shoal.FileID]*names[shoal.Name])}
+		g = &group{entries: make(map[shoal.Name]*entry), byFile: make(map[shoal.FileID]*entry)}
 		s.groups[name] = g
 	}
 	return g
@@ -107,19 +109,24 @@ func (s *state) put(record meta.Record) {
 
 func (s *state) putObject(o *meta.Object, facts *shoal.Facts) {
 	g := s.group(o.Group)
-	before, there := g.entries[o.Name]
-	if there && before.content == o.Content {
-		facts = before.facts
-	} else if there {
-		g.removeName(o.Name, before.content)
+	e, there := g.entries[o.Name]
+	same := there && e.content == o.Content
+	switch {
+	case same:
+		facts = e.facts
+	case there:
+		g.removeName(e)
+	default:
+		e = &entry{name: o.Name}
+		g.entries[o.Name] = e
 	}
 	publisher := o.Publisher
 	if u := s.users[publisher]; u != nil {
 		publisher = u.Name // one string for all of the user's
 	}
-	g.entries[o.Name] = entry{o.Content, facts, publisher, o.Shared}
-	if !there || before.content != o.Content {
-		g.addName(o.Name, o.Content)
+	e.content, e.facts, e.publisher, e.shared = o.Content, facts, publisher, o.Shared
+	if !same {
+		g.addName(e)
 	}
 }
 
@@ -158,7 +165,7 @@ func (s *state) remove(record meta.Record) {
 		}
 		if e, there := g.entries[r.Name]; there {
 			delete(g.entries, r.Name)
-			g.removeName(r.Name, e.content)
+			g.removeName(e)
 		}
 	}
 }
@@ -214,23 +221,4 @@ func (p *people) remove(u meta.Username) bool {
 func (p *people) has(u meta.Username) bool {
 	_, there := p.since[u]
 	return there
-}
-
-func (g *group) addName(n shoal.Name, o shoal.Object) {
-	g.order.insert(n)
-	of := g.byFile[o.ID]
-	if of == nil {
-		of = new(names[shoal.Name])
-		g.byFile[o.ID] = of
-	}
-	of.insert(n)
-}
-
-func (g *group) removeName(n shoal.Name, o shoal.Object) {
-	g.order.remove(n)
-	of := g.byFile[o.ID]
-	of.remove(n)
-	if of.empty() {
-		delete(g.byFile, o.ID)
-	}
 }
