@@ -51,7 +51,7 @@ func TestPeopleAndGroups(t *testing.T) {
 		t.Errorf("bob's devices, to an admin: %s", got)
 	}
 
-	if got := strings.Join(strings.Fields(h.must("bob", "", "group", "list")), " "); got != "lab member 2 ann" {
+	if got := strings.Join(strings.Fields(h.must("bob", "", "group", "list")), " "); got != "lab member 2 ann public member 2 -" {
 		t.Errorf("bob's groups: %s", got)
 	}
 	h.fails(5, "owner", "bob", "", "group", "remove", "lab", "ann")

@@ -113,7 +113,11 @@ func newGroupList() *cobra.Command {
 				if g.Members > 0 {
 					members = fmt.Sprint(g.Members)
 				}
-				rows = append(rows, []string{string(g.Group), g.Role.String(), members, g.Owner})
+				owner := "-"
+				if g.Owner != "" {
+					owner = g.Owner
+				}
+				rows = append(rows, []string{string(g.Group), g.Role.String(), members, owner})
 			}
 			return printTable(rows...)
 		})
