@@ -67,22 +67,27 @@ type batch struct {
 	err    error
 }
 
-// readHistory reads all changes that the embedded etcd still has, in their order.
+// readHistory reads all changes that the embedded etcd still has, in their order. What cannot be understood counts only if
+// nothing came after it.
 func (s *Store) readHistory(ctx context.Context, revision int64, send func(batch) bool) {
 	events := make([]Event, 0, batchLength)
+	unreadable := make(map[key]error)
 	for c, err := range s.embedded.Changes(ctx, revision) {
-		var e Event
-		switch {
-		case err != nil:
-			err = fmt.Errorf("listing the state: %w", err)
-		case bytes.HasPrefix(c.Key, []byte(s.prefix)):
-			e, err = decodeEvent(s.short(c.Key), c.Value, c.Deleted)
-		}
 		if err != nil {
-			send(batch{events, err})
+			send(batch{events, fmt.Errorf("listing the state: %w", err)})
 			return
 		}
-		if e.Record == nil {
+		if !bytes.HasPrefix(c.Key, []byte(s.prefix)) {
+			continue
+		}
+		k := s.short(c.Key)
+		e, err := decodeEvent(k, c.Value, c.Deleted)
+		if err != nil && !c.Deleted {
+			unreadable[k] = err
+		} else if len(unreadable) > 0 {
+			delete(unreadable, k)
+		}
+		if err != nil || e.Record == nil {
 			continue
 		}
 		if events = append(events, e); len(events) < batchLength {
@@ -93,7 +98,11 @@ func (s *Store) readHistory(ctx context.Context, revision int64, send func(batch
 		}
 		events = make([]Event, 0, batchLength)
 	}
-	send(batch{events: events})
+	last := batch{events: events}
+	for _, last.err = range unreadable {
+		break
+	}
+	send(last)
 }
 
 // readAll reads all records of a cluster, kind by kind.
