@@ -14,7 +14,7 @@ import (
 
 const (
 	idleCount   = 10_000
-	idleDialing = 32 // at once
+	idleDialing = 25 // at once
 )
 
 // idleConnections measures what a server's memory grows by with connections that have asked something and are silent: what

@@ -169,8 +169,7 @@ func (a *asker) askSteadily(first time.Time, period time.Duration, count int) (l
 			if now.IsZero() {
 				now = time.Now()
 			}
-			// What comes here is no more than half of the bursts apart.
-			k := got/burst + (i-start-got/burst)%bursts
+			k := nearest(got/burst, i-start)
 			latencies = append(latencies, now.Sub(first.Add(time.Duration(k)*period)))
 			if got++; got%burst == 0 {
 				<-room
@@ -185,6 +184,17 @@ func (a *asker) askSteadily(first time.Time, period time.Duration, count int) (l
 	return latencies, errors.Join(err, sendErr)
 }
 
+// nearest returns the number nearest to near that is i in the ring of bursts: the replies that come are of bursts which were
+// sent one soon after the other.
+func nearest(near, i int) int {
+	const half = bursts / 2
+	d := (i - near + half) % bursts
+	if d < 0 {
+		d += bursts
+	}
+	return near + d - half
+}
+
 func readVerdicts(busy, steady []readRound) ([]report.Verdict, error) {
 	rate := report.Median(over(busy, func(r readRound) float64 { return r.rate }))
 	at := func(quantile float64) time.Duration {
@@ -193,7 +203,7 @@ func readVerdicts(busy, steady []readRound) ([]report.Verdict, error) {
 		}))
 	}
 	rows := []string{
-		"\treplies/s\tp50\tp99\tp99.9\tserver's cores\tthis program's\tothers'",
+		"\treplies/s\tp50\tp99\tp99.9\tserver's cores\tµs a reply\tthis program's cores\tothers'",
 		row("as fast as it answers", busy, "-\t-\t-"),
 		row("at a fixed rate", steady, fmt.Sprintf("%v\t%v\t%v", at(.5), at(.99), at(.999))),
 	}
@@ -209,9 +219,10 @@ func row(name string, rounds []readRound, latencies string) string {
 	cores := func(of func(proc.Spent) float64) float64 {
 		return report.Median(over(rounds, func(r readRound) float64 { return of(r.spent) }))
 	}
-	return fmt.Sprintf("%s\t%.0f\t%s\t%.2f\t%.2f\t%.2f", name, report.Median(over(rounds, func(r readRound) float64 { return r.rate })), latencies,
-		cores(func(s proc.Spent) float64 { return s.Daemon }), cores(func(s proc.Spent) float64 { return s.Own }),
-		cores(func(s proc.Spent) float64 { return s.Others }))
+	return fmt.Sprintf("%s\t%.0f\t%s\t%.2f\t%.2f\t%.2f\t%.2f", name, report.Median(over(rounds, func(r readRound) float64 { return r.rate })), latencies,
+		cores(func(s proc.Spent) float64 { return s.Daemon }),
+		report.Median(over(rounds, func(r readRound) float64 { return 1e6 * r.spent.Daemon / r.rate })),
+		cores(func(s proc.Spent) float64 { return s.Own }), cores(func(s proc.Spent) float64 { return s.Others }))
 }
 
 // over returns what of returns for each round.
