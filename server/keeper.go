@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"shoal/server/meta"
+	"shoal/server/meta/embedded"
 	"shoal/server/registry"
 )
 
@@ -34,6 +35,9 @@ type keeper struct {
 
 // openKeeper opens the state, in a folder below dir where it is the server's own, and returns when the registry has it.
 func openKeeper(ctx context.Context, dir string, e Etcd, r *registry.Registry, log zerolog.Logger) (*keeper, error) {
+	if len(e.Endpoints) == 0 {
+		defer spareCollections(embedded.DatabaseSize(etcdFolder(dir)))()
+	}
 	store, err := meta.Open(ctx, meta.Options{
 		Dir: etcdFolder(dir), Endpoints: e.Endpoints, CAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile, Log: log,
 	})

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"shoal"
@@ -117,8 +118,9 @@ func (s *state) putObject(o *meta.Object, facts *shoal.Facts) {
 	case there:
 		g.removeName(e)
 	default:
-		e = &entry{name: o.Name}
-		g.entries[o.Name] = e
+		name := shoal.Name(strings.Clone(string(o.Name))) // it may be a part of something longer
+		e = &entry{name: name}
+		g.entries[name] = e
 	}
 	publisher := o.Publisher
 	if u := s.users[publisher]; u != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"os"
+	"path/filepath"
 
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"go.etcd.io/etcd/server/v3/storage/schema"
@@ -92,4 +94,13 @@ func parseChange(b []byte) (c Change, err error) {
 		}
 	}
 	return c, nil
+}
+
+// DatabaseSize is how large the database in the folder of an embedded etcd is, in bytes; 0 where there is none.
+func DatabaseSize(dir string) int64 {
+	info, err := os.Stat(filepath.Join(configure(dir).Dir, "member", "snap", "db"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
