@@ -44,6 +44,9 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if text, _, with := strings.Cut(err.Error(), " in -"); with && strings.HasPrefix(text, "unknown shorthand flag") {
+			err = errors.New(text) // what follows -p may be a password
+		}
 		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newStopShare(), newList(), newInfo(), newGet(),
