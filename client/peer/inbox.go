@@ -16,6 +16,8 @@ type event struct {
 	sources []tracker.Source // with Found
 	proof   *shoal.Manifest  // with ManifestVerified
 	part    *store.Part      // with Opened
+	whole   *assembly        // with PieceVerified and PieceBad: what the piece was made of
+	values  []shoal.Hash     // with PieceBad: of its blocks of 16 KiB
 	ticket  bool             // there is another ticket, or none any more; kind is 0
 	err     error            // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
 }

@@ -3,25 +3,26 @@ package peer
 import (
 	"bytes"
 	"context"
-	"slices"
+	"errors"
 	"sync"
 
 	"shoal"
+	"shoal/client/link"
 	"shoal/wire"
 )
 
-// sink takes what comes from a peer for one transfer. All its methods but piece are called by the connection's reading
-// goroutine, or by who asks for something on a connection that has ended, and must not block.
+// sink takes what comes from a peer for one transfer. Its methods are called by the connection's reading goroutine, or by
+// who asks for something on a connection that has ended. They must not block, but for block, which may wait for memory.
 type sink interface {
 	// connected: the swarm was joined. What follows comes after it, and the sink must leave j some day.
 	connected(j *Joined)
 	// have: the peer has these further pieces.
 	have(j *Joined, pieces []uint32)
-	// piece: data is what the peer sent for a piece; it is not verified, and reused after the call. It is called by a
-	// goroutine of its own, which may take its time.
-	piece(j *Joined, piece int, data []byte)
-	// refused: the peer answered the request for a piece by an error.
-	refused(j *Joined, piece int, err error)
+	// block: the peer sends a block that was asked for, and perhaps canceled; read fills a buffer with all of it. What is
+	// not read is thrown away. An error is passed to refused.
+	block(j *Joined, r *wire.Request, read func([]byte) error) error
+	// refused: the peer answered the request for a block by an error.
+	refused(j *Joined, r *wire.Request, err error)
 	// lost: the swarm or its connection ended.
 	lost(j *Joined, err error)
 }
@@ -37,9 +38,10 @@ type Joined struct {
 	bitfield []byte
 	state    joinState // the conn's mu guards it
 	heard    int64     // the owner's: bytes received on the connection when it looked last
+	dropped  bool      // what comes is void; the sink's
 
-	mu       sync.Mutex // guards requests, and in each what it says
-	requests map[int]*assembly
+	mu       sync.Mutex // guards requests
+	requests map[wire.Request]*wantedBlock
 }
 
 type joinState uint8
@@ -50,30 +52,16 @@ const (
 	abandoned           // nobody waits for the reply to JOIN any more
 )
 
-// assembly is a piece that was asked for, block by block, and what has come of it.
-type assembly struct {
-	j       *Joined
-	piece   int
-	buf     []byte        // from the pool's buffers, once the first block comes; the reading goroutine owns it
-	blocks  []wantedBlock // all there are; j's mu guards their ids, and the rest
-	missing int           // replies that have not come
-	cancel  bool          // it was taken back
-	err     error         // why the piece will not be whole
-}
-
 // wantedBlock is one request for a part of a piece.
 type wantedBlock struct {
-	of *assembly
+	j *Joined
 	wire.Request
-	id uint32 // of the request; 0 before it is sent
+	id uint32 // of the request; 0 before it is sent. j's mu guards it
 }
-
-// assemblies are those that are over: thousands of pieces need only a few.
-var assemblies = sync.Pool{New: func() any { return new(assembly) }}
 
 // join joins a swarm on the connection, with a ticket if one is needed. If it returns nil, to has been told.
 func (c *conn) join(ctx context.Context, sw shoal.Swarm, ticket []byte, to sink) error {
-	j := &Joined{conn: c, sink: to, swarm: sw, ticket: ticket, requests: map[int]*assembly{}}
+	j := &Joined{conn: c, sink: to, swarm: sw, ticket: ticket, requests: map[wire.Request]*wantedBlock{}}
 	done := make(chan error, 1)
 	c.link.Start(wire.KindJoin, &wire.Join{Swarm: sw, Ticket: ticket}, func(f wire.Frame, err error) {
 		if err == nil {
@@ -175,122 +163,72 @@ func (j *Joined) have(pieces []uint32) error {
 	return nil
 }
 
-// fetch asks for a piece. The sink's piece or refused, or lost, tells how that went.
-func (j *Joined) fetch(piece int) {
-	_, length := j.swarm.Object.PieceRange(piece)
-	count := int(max(1, (length+shoal.MaxBlock-1)/shoal.MaxBlock))
-	a := assemblies.Get().(*assembly)
-	*a = assembly{j: j, piece: piece, missing: count, blocks: slices.Grow(a.blocks[:0], count)[:count]}
-	for i := range a.blocks {
-		begin := int64(i) * shoal.MaxBlock
-		a.blocks[i] = wantedBlock{of: a, Request: wire.Request{
-			Handle: j.handle, Piece: uint32(piece), Begin: uint32(begin), Length: uint32(min(shoal.MaxBlock, length-begin)),
-		}}
-	}
+// fetch asks for a block. The sink's block or refused, or lost, tells how that went.
+func (j *Joined) fetch(piece, begin, length int) {
+	b := &wantedBlock{j: j, Request: wire.Request{
+		Handle: j.handle, Piece: uint32(piece), Begin: uint32(begin), Length: uint32(length),
+	}}
 	j.mu.Lock()
-	j.requests[piece] = a
+	j.requests[b.Request] = b
 	j.mu.Unlock()
-	for i := range count { // a is over, and perhaps another's, as soon as the last one was asked for
-		b := &a.blocks[i]
-		j.conn.link.Ask(wire.KindRequest, &b.Request, b)
-	}
+	j.conn.link.Ask(wire.KindRequest, &b.Request, b)
 }
 
-// cancel takes back the request for a piece. If it comes all the same it is as welcome as any.
-func (j *Joined) cancel(piece int) {
-	var ids []uint32
+// cancel takes back the request for a block. If it comes all the same it is thrown away.
+func (j *Joined) cancel(piece, begin, length int) {
+	r := wire.Request{Handle: j.handle, Piece: uint32(piece), Begin: uint32(begin), Length: uint32(length)}
 	j.mu.Lock()
-	if a := j.requests[piece]; a != nil {
-		a.cancel = true
-		for _, b := range a.blocks {
-			if b.id != 0 {
-				ids = append(ids, b.id)
-			}
-		}
-	}
+	b := j.requests[r]
+	delete(j.requests, r)
 	j.mu.Unlock()
-	for _, id := range ids {
-		j.conn.link.Event(wire.KindCancel, &wire.Cancel{ID: id})
+	if b != nil && b.id != 0 {
+		j.conn.link.Event(wire.KindCancel, &wire.Cancel{ID: b.id})
 	}
 }
 
 // Asked implements link.Asker.
 func (b *wantedBlock) Asked(id uint32) {
-	b.of.j.mu.Lock()
-	defer b.of.j.mu.Unlock()
+	b.j.mu.Lock()
+	defer b.j.mu.Unlock()
 	b.id = id
 }
 
-// Answered implements link.Asker: it takes the block, and with the last one of a piece hands that on.
+// Answered implements link.Asker: it takes the block, and tells the sink.
 func (b *wantedBlock) Answered(f wire.Frame, err error) {
-	a := b.of
-	j, pool := a.j, a.j.conn.pool
+	j := b.j
 	if err == nil {
 		err = b.read(f)
 	}
-	last, canceled, err := j.account(a, err)
-	if !last {
-		return
-	}
-	if a.buf != nil {
-		j.conn.assembling--
-	}
-	if err == nil {
-		// The next piece is read while this one is hashed and written.
-		pool.writers <- struct{}{}
-		pool.run.Add(1)
-		go a.handOn()
-		return
-	}
-	if !canceled {
-		j.sink.refused(j, a.piece, err)
-	}
-	if a.buf != nil {
-		pool.buffers.Put(a.buf)
-	}
-	assemblies.Put(a)
-}
-
-// handOn gives a whole piece to the sink.
-func (a *assembly) handOn() {
-	pool := a.j.conn.pool
-	defer pool.run.Done()
-	a.j.sink.piece(a.j, a.piece, a.buf)
-	pool.buffers.Put(a.buf)
-	assemblies.Put(a)
-	<-pool.writers
-}
-
-// account notes one reply of a piece; it reports whether that was the last one, whether the piece was taken back, and
-// what went wrong first.
-func (j *Joined) account(a *assembly, err error) (last, canceled bool, first error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	if a.err == nil {
-		a.err = err
+	wanted := j.requests[b.Request] == b
+	if wanted {
+		delete(j.requests, b.Request)
 	}
-	a.missing--
-	if a.missing == 0 && j.requests[a.piece] == a {
-		delete(j.requests, a.piece)
+	j.mu.Unlock()
+	var lost *link.LostError
+	if err != nil && wanted && !errors.As(err, &lost) {
+		j.sink.refused(j, &b.Request, err)
 	}
-	return a.missing == 0, a.cancel, a.err
 }
 
-// read takes a block's bytes from the connection into the piece's buffer.
+// read lets the sink take a block's bytes from the connection.
 func (b *wantedBlock) read(f wire.Frame) error {
-	a, c := b.of, b.of.j.conn
+	c := b.j.conn
 	head, err := wire.DecodePieceHead(f.Body)
 	if err == nil && (head.Piece != b.Piece || head.Begin != b.Begin || f.Data != int(b.Length)) {
 		err = shoal.Errorf(shoal.BadRequest, "%d bytes of piece %d at %d where %d of %d at %d were asked for (rule P7)",
 			f.Data, head.Piece, head.Begin, b.Length, b.Piece, b.Begin)
 	}
-	if err == nil && a.buf == nil {
-		_, length := a.j.swarm.Object.PieceRange(a.piece)
-		a.buf, err = c.buffer(int(length))
-	}
 	if err != nil {
 		c.link.Close(err)
 		return err
 	}
-	return c.link.ReadData(a.buf[b.Begin : b.Begin+b.Length])
+	return b.j.sink.block(b.j, &b.Request, c.link.ReadData)
+}
+
+// hashes fetches the values of a piece's blocks of 16 KiB. They are not verified.
+func (j *Joined) hashes(ctx context.Context, piece int) ([]shoal.Hash, error) {
+	var reply wire.HashesReply
+	err := j.conn.link.Call(ctx, wire.KindHashes, &wire.HashesRequest{Handle: j.handle, Piece: uint32(piece)}, &reply)
+	return reply.Values, err
 }

@@ -30,13 +30,19 @@ func (k *taker) connected(j *Joined) {
 
 func (k *taker) have(*Joined, []uint32) {}
 
-func (k *taker) piece(_ *Joined, piece int, data []byte) {
+func (k *taker) block(_ *Joined, r *wire.Request, read func([]byte) error) error {
+	data := make([]byte, r.Length)
+	err := read(data)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pieces[piece] = bytes.Clone(data)
+	if end := int(r.Begin + r.Length); len(k.pieces[int(r.Piece)]) < end {
+		k.pieces[int(r.Piece)] = append(k.pieces[int(r.Piece)], make([]byte, end-len(k.pieces[int(r.Piece)]))...)
+	}
+	copy(k.pieces[int(r.Piece)][r.Begin:], data)
+	return err
 }
 
-func (k *taker) refused(_ *Joined, _ int, err error) { k.lost(nil, err) }
+func (k *taker) refused(_ *Joined, _ *wire.Request, err error) { k.lost(nil, err) }
 
 func (k *taker) lost(_ *Joined, err error) {
 	k.mu.Lock()
@@ -79,8 +85,13 @@ func TestPiecesOfManyBlocks(t *testing.T) {
 		must(t, err)
 		k := &taker{pieces: map[int][]byte{}}
 		must(t, c.join(w.ctx, huge, nil, k))
-		k.joined.fetch(3)
-		k.joined.fetch(5)
+		fetch := func(piece int) {
+			for begin := range 4 {
+				k.joined.fetch(piece, begin<<20, 1<<20)
+			}
+		}
+		fetch(3)
+		fetch(5)
 		synctest.Wait()
 		for _, piece := range []int{3, 5} {
 			want := make([]byte, 0, 4<<20)
@@ -91,16 +102,13 @@ func TestPiecesOfManyBlocks(t *testing.T) {
 				t.Errorf("piece %d: %d bytes, not the right ones", piece, len(k.pieces[piece]))
 			}
 		}
-		k.joined.fetch(9) // one block of it is refused, and so is the piece, once
+		fetch(9) // one block of it is refused
 		synctest.Wait()
-		if len(k.errs) != 1 || k.pieces[9] != nil {
-			t.Errorf("got errors %v", k.errs)
+		if len(k.errs) != 1 || len(k.joined.requests) != 0 {
+			t.Errorf("got errors %v, and %d requests are open", k.errs, len(k.joined.requests))
 		}
 		k.joined.leave()
 		w.pool.Wait()
-		if k.joined.conn.assembling != 0 {
-			t.Error("memory is left out")
-		}
 	})
 }
 
@@ -192,7 +200,7 @@ func TestSharedConnection(t *testing.T) {
 		if s.left != 1 || len(k.errs) != 0 {
 			t.Errorf("left %d times; the other transfer was told %v", s.left, k.errs)
 		}
-		k.joined.fetch(0)
+		k.joined.fetch(0, 0, pieceLength)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if !bytes.Equal(k.pieces[0], pieceOf(t, file, 0)) {

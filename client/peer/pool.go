@@ -58,8 +58,7 @@ type conn struct {
 	ctx   context.Context    // ends with the connection
 	end   context.CancelFunc // ends it
 
-	assembling int         // pieces that have a buffer; the reading goroutine owns it
-	waiting    atomic.Bool // it waits for a buffer that others have, and is not to blame for its silence
+	waiting atomic.Bool // it waits for a buffer that others have, and is not to blame for its silence
 
 	mu     sync.Mutex         // guards joined
 	joined map[uint32]*Joined // by handle
@@ -210,15 +209,4 @@ func (c *conn) remove(j *Joined) bool {
 	}
 	delete(c.joined, j.handle)
 	return true
-}
-
-// buffer waits for n bytes in which to assemble a piece. The reading goroutine calls it.
-func (c *conn) buffer(n int) ([]byte, error) {
-	c.waiting.Store(c.assembling == 0) // else it may be waiting for itself
-	defer c.waiting.Store(false)
-	buf, err := c.pool.buffers.Get(c.ctx, n)
-	if err == nil {
-		c.assembling++
-	}
-	return buf, err
 }

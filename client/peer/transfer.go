@@ -83,9 +83,11 @@ type transfer struct {
 	result  error
 	ended   bool
 	lease   *tickets.Lease
-	ready   chan struct{} // closed when lease has had news
+	ready   chan struct{}        // closed when lease has had news
+	bad     map[int][]shoal.Hash // of bad pieces: what the values of their blocks were
 
 	inbox   inbox         // for concurrent use
+	pieces  assemblies    // for concurrent use
 	part    *store.Part   // set once, before the engine hears that it is open
 	waiting atomic.Bool   // for the goroutine that looks for sources
 	kick    chan struct{} // capacity 1: look now
@@ -109,8 +111,9 @@ func (t Transfer) Run(ctx context.Context) (*store.File, error) {
 	r := &transfer{
 		Transfer: t, ctx: ctx, begin: time.Now(), sources: map[swarm.PeerID]*source{}, kick: make(chan struct{}, 1),
 		engine: swarm.New(swarm.Config{Object: t.Swarm.Object, Timeout: t.Timeout, Seed: rand.Uint64()}),
-		status: Status{Size: t.Swarm.Object.Size}, lease: t.lease(), ready: make(chan struct{}),
+		status: Status{Size: t.Swarm.Object.Size}, lease: t.lease(), ready: make(chan struct{}), bad: map[int][]shoal.Hash{},
 	}
+	r.pieces = assemblies{object: t.Swarm.Object, buffers: t.Pool.buffers, pieces: map[int]*assembly{}}
 	defer r.lease.Close()
 	r.inbox.wake = make(chan struct{}, 1)
 	r.found(t.Sources)
@@ -163,9 +166,15 @@ func (t *transfer) do(a swarm.Action) {
 		t.fetchManifest(s)
 	case swarm.Request:
 		t.setWaiting(false)
-		s.joined.fetch(a.Piece)
+		s.joined.fetch(a.Piece, a.Begin, a.Length)
 	case swarm.Cancel:
-		s.joined.cancel(a.Piece)
+		s.joined.cancel(a.Piece, a.Begin, a.Length)
+	case swarm.Verify:
+		t.verify(a.Piece)
+	case swarm.Discard:
+		t.pieces.discard(a.Piece)
+	case swarm.FetchHashes:
+		t.fetchHashes(s, a.Piece)
 	case swarm.Drop:
 		t.drop(s, a.Code)
 	case swarm.Wait:
@@ -174,6 +183,8 @@ func (t *transfer) do(a swarm.Action) {
 		t.ended = true
 	case swarm.GiveUp:
 		t.fail(t.noSources())
+	case swarm.Fail:
+		t.fail(t.hopeless(a.Piece))
 	}
 }
 
@@ -234,8 +245,7 @@ func (t *transfer) report() {
 func (t *transfer) hangUp() {
 	for _, s := range t.order {
 		if s.joined != nil {
-			s.joined.leave()
-			s.joined = nil
+			t.leave(s)
 		}
 	}
 }
@@ -249,7 +259,11 @@ func (t *transfer) conclude() (*store.File, error) {
 		if e.Kind == swarm.Opened {
 			t.part = e.part
 		}
+		if e.whole != nil {
+			t.pieces.giveBack(e.whole)
+		}
 	}
+	t.pieces.close()
 	var file *store.File
 	if t.result == nil {
 		t.report()

@@ -38,3 +38,9 @@ func (t *transfer) noSources() error {
 	}
 	return shoal.Errorf(shoal.NoSources, "nothing came for %v from any of %d known sources%s%s", t.Timeout, len(t.order), t.kept(), reasons)
 }
+
+// hopeless is the error for a piece that nobody has as it should be.
+func (t *transfer) hopeless(piece int) error {
+	return shoal.Errorf(shoal.Corrupt, "piece %d of %v failed at three sources in a row, and no others came%s; "+
+		"ask for another source, or have the file published again", piece, t.Swarm.Object.ID, t.kept())
+}

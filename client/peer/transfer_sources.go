@@ -25,6 +25,9 @@ func (t *transfer) handle(e event) {
 		return
 	}
 	if e.Kind == 0 {
+		if e.whole != nil {
+			t.pieces.giveBack(e.whole)
+		}
 		t.fail(e.err)
 		return
 	}
@@ -40,8 +43,13 @@ func (t *transfer) handle(e event) {
 			s.joined.renew(ticket)
 		}
 		s.status.Connected = true // what went wrong before stays the reason until something comes
-	case swarm.PieceVerified:
-		t.verified(s, e)
+	case swarm.BlockArrived:
+		if e.joined != s.joined { // it is void
+			return
+		}
+		t.pieces.confirm(e.joined, e.request())
+	case swarm.PieceVerified, swarm.PieceBad:
+		t.settled(e)
 		return
 	case swarm.ManifestVerified:
 		if !t.opening {
@@ -52,7 +60,7 @@ func (t *transfer) handle(e event) {
 		t.opened(e.part)
 	default:
 		// What a connection says that was dropped meanwhile is void; but who sent something false has done so.
-		if e.joined != s.joined && e.Kind != swarm.PieceBad {
+		if e.joined != s.joined {
 			if errors.Is(e.err, shoal.Changed) {
 				s.explain(e.err)
 			}
@@ -63,33 +71,25 @@ func (t *transfer) handle(e event) {
 	t.step(e.Event)
 }
 
-// verified counts a piece for its source, unless another has been faster.
-func (t *transfer) verified(s *source, e event) {
-	before := t.engine.Missing()
-	t.step(e.Event)
-	if t.engine.Missing() < before {
-		_, length := t.Swarm.Object.PieceRange(e.Piece)
-		s.status.Bytes += length
-		t.status.Held += length
-		if e.joined == s.joined { // what was written after the connection was dropped excuses nothing
-			s.why, s.status.Reason = 0, ""
-		}
-	}
-}
-
 // note keeps why a source does not serve us, and lets go of one that was lost.
 func (t *transfer) note(s *source, e event) {
-	if e.err != nil {
+	if e.err != nil && e.err != errElsewhere {
 		s.explain(e.err)
 		t.Log.Debug().Err(e.err).Stringer("device", s.Device).Int("piece", e.Piece).Msg("a source failed")
 	}
 	if e.Kind == swarm.Lost {
 		s.cancel, s.status.Connected = nil, false
 		if s.joined != nil {
-			s.joined.leave()
-			s.joined = nil
+			t.leave(s)
 		}
 	}
+}
+
+// leave ends the transfer's part in a source's connection.
+func (t *transfer) leave(s *source) {
+	t.pieces.drop(s.joined)
+	s.joined.leave()
+	s.joined = nil
 }
 
 // explain keeps why a source does not serve us, unless there is a reason for that, too: what was on its way when a file
@@ -188,8 +188,7 @@ func (t *transfer) drop(s *source, why shoal.Code) {
 		s.joined.conn.link.Close(shoal.Errorf(shoal.Unreachable, "%v stopped sending", s.Device))
 	}
 	s.status.Connected = false
-	s.joined.leave()
-	s.joined = nil
+	t.leave(s)
 }
 
 // fetchManifest fetches and verifies the manifest in the background.
@@ -254,28 +253,10 @@ func (t *transfer) connected(j *Joined) {
 	})
 }
 
-func (t *transfer) piece(j *Joined, piece int, data []byte) {
-	e := event{Event: swarm.Event{Kind: swarm.PieceVerified, Peer: j.conn.id, Piece: piece}, joined: j}
-	switch err := t.part.WritePiece(piece, data); {
-	case errors.Is(err, shoal.Corrupt):
-		e.Kind, e.err = swarm.PieceBad, err
-	case err != nil:
-		t.inbox.put(event{err: err})
-		return
-	case t.Shelf != nil:
-		t.Shelf.Have(t.Swarm, piece)
-	}
-	t.inbox.put(e)
-}
-
 func (t *transfer) have(j *Joined, pieces []uint32) {
 	for _, p := range pieces {
 		t.inbox.put(event{Event: swarm.Event{Kind: swarm.Have, Peer: j.conn.id, Piece: int(p)}, joined: j})
 	}
-}
-
-func (t *transfer) refused(j *Joined, piece int, err error) {
-	t.inbox.put(event{Event: swarm.Event{Kind: swarm.Refused, Peer: j.conn.id, Piece: piece}, joined: j, err: err})
 }
 
 func (t *transfer) lost(j *Joined, err error) {

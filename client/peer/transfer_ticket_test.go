@@ -124,7 +124,7 @@ func TestTransferOutlastsTickets(t *testing.T) {
 		began := time.Now()
 		w.know(w.source)
 		st := w.fetch(w.wish())
-		if took := time.Since(began); took < 40*time.Minute || took > 42*time.Minute {
+		if took := time.Since(began); took < 40*time.Minute || took > 46*time.Minute { // a block takes whole seconds
 			t.Errorf("it took %v", took)
 		}
 		if n := w.fetched.Load(); n < 6 || share(st, w.source).Reason != "" {

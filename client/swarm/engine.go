@@ -15,30 +15,59 @@ type Config struct {
 	Timeout time.Duration
 	// Seed makes the choices repeatable.
 	Seed uint64
+	// First and Count are the pieces that are wanted; Count is 0 for all.
+	First, Count int
+	// InOrder asks for the pieces in the object's order, and not for the rarest first.
+	InOrder bool
+	// Peers is how many may be connected at a time; 0 for as many as a LOOKUP gives.
+	Peers int
+	// Alpha, Beta and K weigh a score; all 0 for the defaults.
+	Alpha, Beta, K float64
+	// Without leaves rules out, to see in a simulation what they are worth.
+	Without Rule
 }
 
-// Engine downloads one object. Its first strategy is simple: pieces are asked for in order from a random beginning, each
-// of whoever is free and has it; what a peer owed when it was lost goes to others at once; in the end an idle peer is
-// asked for what another has owed for long.
+// Engine downloads one object. One goroutine owns it.
 type Engine struct {
-	config  Config
-	pieces  int
-	proven  bool // the manifest is known
-	opened  bool // and pieces can be written
-	window  int  // pieces asked of a peer at a time
-	limit   int  // peers connected at a time
-	missing int
-	have    bitfield
-	asked   []uint8         // how many peers each piece is asked of
-	askedAt []time.Duration // when it was asked last
-	cursor  int             // where the search for the next piece begins
-	peers   map[PeerID]*peer
-	order   []*peer // the same, in the order in which they were found: what a map does not give
-	banned  map[shoal.DeviceID]bool
+	config      Config
+	pieces      int
+	pieceLength int
+	size        int64
+	proven      bool // the manifest is known
+	opened      bool // and pieces can be written
+	limit       int  // peers connected at a time
+	budget      int  // bytes in assembly at a time
+	slots       int  // and pieces
+	missing     int
+	held        int
+	have        bitfield
+	rarity      rarity
+	partials    []*partial // pieces in assembly, the oldest first for the most part; behind its end are spare ones
+
+	peers    map[PeerID]*peer
+	known    []*peer // the same, in the order in which they were found, by number
+	present  []*peer
+	wholes   int // of those present
+	hungry   []*peer
+	starving int // how many are starved
+	banned   map[shoal.DeviceID]bool
+	disputes []dispute
+	troubles []trouble
+
+	released  bool // something may be asked of others since the step began
+	roomier   bool // one more piece may be in assembly
+	discarded []int
+	given     []request // forgotten by revive: to be canceled at the peer of this step
+	doubled   int64     // bytes that were asked of two in the end game
+	wasted    int64     // bytes that came twice
+	topRate   float64   // the best of those present, bytes a second
+	leastWait float64   // seconds
 
 	now       time.Duration
 	heard     time.Duration // when anything came last
-	connected int           // peers connecting or present
+	foundAt   time.Duration // when a new source was found last
+	replaceAt time.Duration
+	connected int // peers connecting or present
 	waiting   bool
 	ended     bool
 	rand      *rand.Rand
@@ -46,88 +75,202 @@ type Engine struct {
 
 // New makes an Engine.
 func New(c Config) *Engine {
+	if c.Alpha == 0 && c.Beta == 0 && c.K == 0 {
+		c.Alpha, c.Beta, c.K = DefaultAlpha, DefaultBeta, DefaultK
+	}
+	if c.K <= 0 {
+		c.K = DefaultK
+	}
 	e := &Engine{
-		config: c, pieces: c.Object.Pieces(), peers: map[PeerID]*peer{}, banned: map[shoal.DeviceID]bool{},
-		window: int(max(2, windowBytes/c.Object.PieceLength())), rand: rand.New(rand.NewPCG(c.Seed, 0)),
+		config: c, pieces: c.Object.Pieces(), pieceLength: int(c.Object.PieceLength()), size: c.Object.Size,
+		peers: map[PeerID]*peer{}, banned: map[shoal.DeviceID]bool{}, rand: rand.New(rand.NewPCG(c.Seed, 0)),
+		limit: maxConnected, replaceAt: replaceEvery,
 	}
-	e.limit = maxConnected
+	if c.Peers > 0 {
+		e.limit = c.Peers
+	}
 	if e.pieces == 1 {
-		e.limit = 2 // one serves, one stands by
+		e.limit = min(e.limit, 2) // one serves, one stands by
 	}
-	e.have = make(bitfield, (e.pieces+7)/8)
-	e.asked = make([]uint8, e.pieces)
-	e.askedAt = make([]time.Duration, e.pieces)
-	e.missing = e.pieces
-	e.cursor = e.rand.IntN(e.pieces)
+	e.setBudget(AssemblyBytes)
+	e.have = newBitfield(e.pieces)
+	e.rarity = newRarity(e.pieces, e.limit+1, e.rand)
+	first, end := min(max(c.First, 0), e.pieces), e.pieces
+	if c.Count > 0 {
+		end = min(end, first+c.Count)
+	}
+	for i := first; i < end; i++ {
+		e.rarity.want(i)
+	}
+	e.missing = end - first
 	return e
 }
 
-// Missing is the number of pieces that are not there yet.
+// Missing is the number of wanted pieces that are not there yet.
 func (e *Engine) Missing() int { return e.missing }
 
-// Step takes one event and appends what is to be done about it to actions. It does not allocate, but for a peer that is
-// new. After Done or GiveUp nothing more comes.
+// Wasted is how many bytes have come that were there already.
+func (e *Engine) Wasted() int64 { return e.wasted }
+
+// Copies is how many copies of the object are at the peers connected: whole ones, and how many times each piece is there
+// besides at those who have everything, at least and on average.
+func (e *Engine) Copies() (whole, least int, mean float64) {
+	least, sum := int(^uint16(0)), 0
+	for _, n := range e.rarity.count {
+		least = min(least, int(n))
+		sum += int(n)
+	}
+	return e.wholes, least, float64(sum) / float64(e.pieces)
+}
+
+// PeerState is what is known of one peer.
+type PeerState struct {
+	Peer      PeerID
+	Connected bool
+	Choked    bool
+	Banned    bool
+	Asked     int     // bytes that it owes
+	Delivered int64   // bytes of blocks that it has sent
+	Rate      float64 // bytes a second
+	Delay     time.Duration
+	Score     float64
+	Load      float64 // pieces' worth that it was asked for, over the threshold
+}
+
+// Peers calls yield with the state of each peer that was found, in that order.
+func (e *Engine) Peers(yield func(PeerState) bool) {
+	for _, p := range e.known {
+		if !yield(PeerState{
+			Peer: p.id, Connected: p.phase == present, Choked: p.choked, Banned: p.banned, Asked: p.asked,
+			Delivered: p.delivered, Rate: p.rate, Delay: time.Duration(p.delay * float64(time.Second)),
+			Score: e.score(p), Load: e.load(p) / e.threshold(),
+		}) {
+			return
+		}
+	}
+}
+
+func (e *Engine) setBudget(bytes int) {
+	e.slots = max(1, bytes/e.pieceLength)
+	e.budget = max(bytes, e.pieceLength)
+	e.partials = slices.Grow(e.partials, max(e.slots-len(e.partials), 0))
+}
+
+// Step takes one event and appends what is to be done about it to actions. It does not allocate in the steady state.
+// After Done, GiveUp or Fail nothing more comes.
 func (e *Engine) Step(ev Event, actions []Action) []Action {
 	if e.ended {
 		return actions
 	}
 	e.now = max(e.now, ev.Now)
-	switch p := e.peers[ev.Peer]; {
-	case ev.Kind == Tick:
+	e.released, e.roomier = false, false
+	before := len(actions)
+	switch ev.Kind {
+	case Tick:
 		actions = e.tick(actions)
-	case ev.Kind == Opened:
+	case Opened:
 		actions = e.open(ev.Bitfield, actions)
-	case ev.Kind == Found:
-		if p == nil && !e.banned[ev.Peer.Device] {
-			p = &peer{id: ev.Peer, inFlight: make([]int, 0, e.window+1)}
-			e.peers[ev.Peer] = p
-			e.order = append(e.order, p)
-		}
+	case Budget:
+		e.setBudget(max(ev.Length, 0))
+		e.roomier = true
+	case Found:
+		e.found(ev.Peer)
 		actions = e.connect(actions)
-	case p != nil:
-		actions = e.fromPeer(p, ev, actions)
+	case PieceVerified:
+		actions = e.verified(ev.Piece, actions)
+	case PieceBad:
+		actions = e.bad(ev.Piece, actions)
+	case BlockBad:
+		actions = e.blame(ev, actions)
+	default:
+		if p := e.peers[ev.Peer]; p != nil {
+			actions = e.fromPeer(p, ev, actions)
+		}
+	}
+	if e.released {
+		e.wake(idle)
+	} else if e.roomier && e.starving > 0 {
+		e.wake(starved)
+	}
+	actions = e.feed(actions)
+	if ev.Kind == Have && len(actions) == before {
+		return actions // by far the most frequent, and nothing has changed
 	}
 	return e.finish(actions)
 }
 
 func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 	switch ev.Kind {
-	case Connected:
-		if p.phase == connecting {
-			p.phase, p.whole, p.has, p.heard = present, ev.Whole, ev.Bitfield, e.now
-			if !p.whole && len(p.has) < len(e.have) {
-				p.has = append(make(bitfield, 0, len(e.have)), ev.Bitfield...)[:len(e.have)]
-			}
-			actions = e.assignAll(actions)
+	case BlockArrived:
+		actions = e.arrived(p, ev, actions)
+		for _, r := range e.given {
+			actions = append(actions, Action{Kind: Cancel, Peer: p.id, Piece: r.piece, Begin: r.begin, Length: r.length})
 		}
-	case Lost:
-		actions = e.lose(p, actions)
+		e.given = e.given[:0]
 	case Have:
-		if p.phase == present && !p.whole && ev.Piece >= 0 && ev.Piece < e.pieces {
-			p.has.set(ev.Piece)
-			actions = e.assign(p, actions)
-		}
+		e.has(p, ev.Piece)
 	case Progress:
 		p.heard = e.now
 		if p.owes() { // a peer's sign of life is no progress
 			e.heard = e.now
 		}
+	case Connected:
+		e.isConnected(p, ev)
+		actions = e.askManifest(actions)
+	case Lost:
+		e.lose(p)
+		actions = e.connect(actions)
+		actions = e.askManifest(actions)
+	case Choked:
+		p.choked = true
+		e.void(p)
+	case Unchoked:
+		p.choked = false
+		e.want(p)
+	case Refused:
+		actions = e.refused(p, ev, actions)
 	case ManifestVerified:
 		p.manifest, e.proven = false, true
 	case ManifestBad:
-		actions = e.ban(p, actions)
-	case PieceVerified:
-		actions = e.verified(p, ev.Piece, actions)
-	case PieceBad:
-		e.release(p, ev.Piece)
-		actions = e.ban(p, actions)
-	case Refused:
-		// It said that it had the piece, and does not give it: ask others first, and it again after a pause.
-		if e.release(p, ev.Piece) {
-			actions = e.drop(p, shoal.NotHeld, actions)
-		}
+		p.manifest = false
+		actions = e.ban(p, -1, actions)
+		actions = e.askManifest(actions)
+	case HashesVerified:
+		e.settle(p, ev.Piece, true)
+	case HashesRefused:
+		e.settle(p, ev.Piece, false)
+	case HashesBad:
+		e.settle(p, ev.Piece, false)
+		actions = e.ban(p, -1, actions)
+	}
+	if len(e.disputes) > 0 {
+		actions = e.investigate(actions)
 	}
 	return actions
+}
+
+// refused takes a request's error.
+func (e *Engine) refused(p *peer, ev Event, actions []Action) []Action {
+	k := p.find(ev.Piece, ev.Begin, ev.Length)
+	if k < 0 {
+		return actions
+	}
+	if ev.Code == shoal.Limit || ev.Code == shoal.Busy {
+		e.curb(p)
+		e.release(p, k)
+		e.sate(p)
+		return actions
+	}
+	e.release(p, k)
+	if ev.Code == shoal.Canceled {
+		e.want(p)
+		return actions
+	}
+	// It said that it had the piece, and does not give it: ask others first, and it again after a pause.
+	p.lapse(e.now)
+	e.fails(p, ev.Piece)
+	actions = e.drop(p, shoal.NotHeld, actions)
+	return e.connect(actions)
 }
 
 // open begins the download proper, with what is on disk already.
@@ -137,77 +280,44 @@ func (e *Engine) open(onDisk bitfield, actions []Action) []Action {
 	}
 	e.proven, e.opened = true, true
 	for i := range e.pieces {
-		if onDisk.get(i) && !e.have.get(i) {
-			e.have.set(i)
-			e.missing--
+		if onDisk.get(i) {
+			e.hold(i)
 		}
 	}
-	return e.assignAll(actions)
-}
-
-// verified notes that piece i is there, and takes it back from others who were asked for it.
-func (e *Engine) verified(p *peer, i int, actions []Action) []Action {
-	e.release(p, i)
-	p.failures, p.heard, e.heard = 0, e.now, e.now
-	if i < 0 || i >= e.pieces || e.have.get(i) {
-		return e.assign(p, actions)
-	}
-	e.have.set(i)
-	e.missing--
-	if e.asked[i] > 0 {
-		for _, other := range e.order {
-			if e.release(other, i) {
-				actions = append(actions, Action{Kind: Cancel, Peer: other.id, Piece: i})
-				actions = e.assign(other, actions)
-			}
-		}
-	}
-	return e.assign(p, actions)
-}
-
-// release ends p's request for piece i, and reports whether there was one.
-func (e *Engine) release(p *peer, i int) bool {
-	if !p.forget(i) {
-		return false
-	}
-	e.asked[i]--
-	return true
-}
-
-// ban drops a peer that sent something false; its device gets no more work in this transfer.
-func (e *Engine) ban(p *peer, actions []Action) []Action {
-	e.banned[p.id.Device] = true
-	for _, other := range e.order {
-		if other.id.Device == p.id.Device {
-			actions = e.drop(other, shoal.Corrupt, actions)
-		}
+	for _, p := range e.present {
+		e.want(p)
 	}
 	return actions
 }
 
-// drop ends a connection from this side.
-func (e *Engine) drop(p *peer, why shoal.Code, actions []Action) []Action {
-	if p.phase == connecting || p.phase == present {
-		actions = append(actions, Action{Kind: Drop, Peer: p.id, Code: why})
+// hold counts piece i as here.
+func (e *Engine) hold(i int) {
+	if e.have.get(i) {
+		return
 	}
-	return e.lose(p, actions)
+	e.have.set(i)
+	e.held++
+	if e.rarity.place[i] >= 0 || e.partial(i) != nil {
+		e.missing--
+	}
+	e.rarity.drop(i)
 }
 
-// lose takes back what p owed, so that others get it at once, and puts off the next attempt.
-func (e *Engine) lose(p *peer, actions []Action) []Action {
-	if p.phase != connecting && p.phase != present {
+// verified notes that piece i is there, and takes it back from others who were asked for it.
+func (e *Engine) verified(i int, actions []Action) []Action {
+	if i < 0 || i >= e.pieces {
 		return actions
 	}
-	for len(p.inFlight) > 0 {
-		e.release(p, p.inFlight[0])
+	e.heard = e.now
+	e.hold(i)
+	e.succeeds(i)
+	a := e.partial(i)
+	if a == nil {
+		return actions
 	}
-	pause := min(retryFirst<<min(p.failures, 16), retryMost)
-	p.phase, p.manifest, p.has, p.whole = away, false, nil, false
-	p.failures++
-	p.retryAt = e.now + pause/2 + time.Duration(e.rand.Int64N(int64(pause)))
-	e.connected--
-	actions = e.connect(actions)
-	return e.assignAll(actions)
+	actions = e.recant(a, actions)
+	e.end(a)
+	return actions
 }
 
 // tick looks at what only time brings about.
@@ -215,45 +325,50 @@ func (e *Engine) tick(actions []Action) []Action {
 	if e.proven && !e.opened {
 		e.heard = e.now // it is our disk that takes its time
 	}
-	for _, p := range e.order {
-		if p.owes() && e.now-p.heard >= stallAfter {
-			actions = e.drop(p, shoal.Unreachable, actions)
-		}
-	}
+	e.rank()
+	actions = e.watch(actions)
+	actions = e.replace(actions)
 	actions = e.connect(actions)
-	actions = e.assignAll(actions)
-	return e.askAgain(actions)
-}
-
-// connect tries the peers that are not connected and whose pause is over.
-func (e *Engine) connect(actions []Action) []Action {
-	for _, p := range e.order {
-		if e.connected >= e.limit {
-			break
-		}
-		if p.phase == away && e.now >= p.retryAt && !e.banned[p.id.Device] {
-			p.phase, p.heard = connecting, e.now
-			e.connected++
-			actions = append(actions, Action{Kind: Connect, Peer: p.id})
-		}
+	actions = e.askManifest(actions)
+	if len(e.disputes) > 0 {
+		actions = e.investigate(actions)
+	}
+	for _, p := range e.present {
+		e.want(p)
 	}
 	return actions
 }
 
 // finish adds what follows from the state as a whole.
 func (e *Engine) finish(actions []Action) []Action {
-	if e.missing == 0 {
+	if e.missing == 0 && e.proven {
 		e.ended = true
 		return append(actions, Action{Kind: Done})
 	}
-	waiting := e.proven == e.opened && !slices.ContainsFunc(e.order, (*peer).owes)
+	waiting := e.proven == e.opened && !e.busy()
 	if waiting && !e.waiting {
 		actions = append(actions, Action{Kind: Wait})
 	}
 	e.waiting = waiting
+	if len(e.troubles) > 0 {
+		if i := e.hopeless(); i >= 0 {
+			e.ended = true
+			return append(actions, Action{Kind: Fail, Piece: i, Code: shoal.Corrupt})
+		}
+	}
 	if e.config.Timeout > 0 && e.now-e.heard >= e.config.Timeout {
 		e.ended = true
 		actions = append(actions, Action{Kind: GiveUp})
 	}
 	return actions
+}
+
+// busy reports whether anything is on its way: from a peer, or to the disk.
+func (e *Engine) busy() bool {
+	for _, a := range e.partials {
+		if a.asked > 0 || a.missing == 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(e.known, (*peer).owes)
 }

@@ -40,8 +40,7 @@ const (
 	ManifestBad
 	// BlockArrived: the peer has sent a block that it was asked for, and its bytes are in the piece's buffer, or were
 	// thrown away because they were there already. Delay is the time from the request's sending to the reply's first
-	// byte; 0 if it was not taken, and then the engine measures to the event. When the last block of a piece has arrived
-	// the owner verifies it, and PieceVerified or PieceBad must follow.
+	// byte; 0 if it was not taken, and then the engine measures to the event.
 	BlockArrived
 	// Refused: the peer answered the request for a block by the error Code. NotHeld takes the piece from what the peer
 	// has; Limit and Busy make the engine ask it for less; Canceled only ends the request.
@@ -97,6 +96,8 @@ const (
 	// unless canceled. A block has 16 KiB (BlockUnit) to 1 MiB, begins at a multiple of BlockUnit, and ends at one or at
 	// the piece's end. The same bytes may be asked of two peers at a time, in blocks that need not be the same.
 	Request
+	// Verify Piece, all of whose blocks are there, and write it; answered by PieceVerified or PieceBad.
+	Verify
 	// Cancel the request for a block at Peer. An outcome that comes all the same is welcome.
 	Cancel
 	// Discard what has come of Piece: nobody is left who has the rest, and its buffer is needed. No block of it is
@@ -132,17 +133,3 @@ const TickEvery = 250 * time.Millisecond
 
 // AssemblyBytes is how many bytes of pieces may be in assembly at a time, over all peers; one piece at least.
 const AssemblyBytes = 8 << 20
-
-const (
-	// stallAfter is the silence after which a peer that owes something is dropped, and its requests go to others.
-	stallAfter = 5 * time.Second
-	// askAgainAfter is the age at which a request is given to a second peer that has nothing else to do.
-	askAgainAfter = time.Second
-	// windowBytes is how much is asked of a peer at a time. It covers 200 Mbit/s at a delay of 80 ms.
-	windowBytes = 2 << 20
-	// maxConnected is how many peers are connected at a time: all that a LOOKUP gives.
-	maxConnected = 50
-	// The pauses before a peer that was lost is tried again, doubling from the first to the longest.
-	retryFirst = 500 * time.Millisecond
-	retryMost  = 30 * time.Second
-)

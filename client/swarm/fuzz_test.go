@@ -19,8 +19,17 @@ func FuzzEngine(f *testing.F) {
 		var now time.Duration
 		ended := false
 		for ; len(script) >= 3; script = script[3:] {
-			ev := Event{Kind: EventKind(script[0] % 14), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
+			ev := Event{Kind: EventKind(script[0] % 22), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
 			switch ev.Kind {
+			case BlockArrived, Refused, BlockBad: // of what was asked for, or of anything
+				if p := e.peers[ev.Peer]; p != nil && len(p.requests) > 0 && script[2]%4 > 0 {
+					r := p.requests[int(script[2])%len(p.requests)]
+					ev.Piece, ev.Begin, ev.Length = r.piece, r.begin, r.length
+				} else {
+					ev.Begin, ev.Length = int(int8(script[1]))<<12, int(int8(script[2]))<<12
+				}
+			case Budget:
+				ev.Length = int(script[2]) << 16
 			case Tick:
 				now += time.Duration(script[1]) * TickEvery
 			case Connected, Opened:
@@ -35,18 +44,65 @@ func FuzzEngine(f *testing.F) {
 				t.Fatalf("%v after the end", actions)
 			}
 			for _, a := range actions {
-				if a.Kind == Done || a.Kind == GiveUp {
+				if a.Kind == Done || a.Kind == GiveUp || a.Kind == Fail {
 					ended = true
 				}
-				if a.Kind == Request && (a.Piece < 0 || a.Piece >= pieces || !e.proven) {
-					t.Fatalf("asks for piece %d", a.Piece)
+				if a.Kind == Request && (e.config.Object.CheckBlock(a.Piece, int64(a.Begin), int64(a.Length)) != nil || !e.proven) {
+					t.Fatalf("asks for %+v", a)
 				}
 			}
-			for i := range e.asked {
-				if e.asked[i] > 2 {
-					t.Fatalf("piece %d is asked of %d peers", i, e.asked[i])
-				}
-			}
+			e.check(t)
 		}
 	})
+}
+
+// check compares what the engine has counted with what there is.
+func (e *Engine) check(t *testing.T) {
+	t.Helper()
+	asked := map[int]int{}
+	for _, p := range e.known {
+		bytes := 0
+		for _, r := range p.requests {
+			bytes += r.length
+			if !r.void {
+				asked[r.piece]++
+			}
+		}
+		if bytes != p.asked || p.phase != present && bytes > 0 {
+			t.Fatalf("%d bytes are asked of a peer, and %d counted, in phase %d", bytes, p.asked, p.phase)
+		}
+	}
+	for _, a := range e.partials {
+		unasked, missing := 0, 0
+		for u, state := range a.units {
+			if state == 0 {
+				unasked++
+				if u < a.next {
+					t.Fatalf("unit %d of piece %d is unasked, and the search begins at %d", u, a.piece, a.next)
+				}
+			}
+			if state < there {
+				missing++
+			}
+			if state > 2 && state != there {
+				t.Fatalf("unit %d of piece %d is asked of %d", u, a.piece, state)
+			}
+		}
+		if unasked != a.unasked || missing != a.missing || asked[a.piece] != a.asked {
+			t.Fatalf("piece %d: %d of %d units unasked, %d of %d missing, %d of %d requests",
+				a.piece, a.unasked, unasked, a.missing, missing, a.asked, asked[a.piece])
+		}
+	}
+	o := &e.rarity
+	for at, i := range o.order {
+		if o.place[i] != int32(at) || !o.wanted.get(int(i)) || at > 0 && o.count[o.order[at-1]] > o.count[i] {
+			t.Fatalf("the order is broken at %d", at)
+		}
+		if c := int(o.count[i]); int32(at) < o.first[c] || c+1 < len(o.first) && int32(at) >= o.first[c+1] {
+			t.Fatalf("piece %d at %d is not in bucket %d", i, at, c)
+		}
+	}
+	if len(e.partials) > e.slots && e.slots == AssemblyBytes/e.pieceLength {
+		t.Fatalf("%d pieces are in assembly", len(e.partials))
+	}
 }

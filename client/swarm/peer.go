@@ -11,37 +11,80 @@ const (
 	present                 // connected and joined
 )
 
+// appetite is why a peer that has room is not asked for more.
+type appetite uint8
+
+const (
+	full    appetite = iota // it is asked for all that it should be
+	hungry                  // it is in Engine.hungry
+	starved                 // it has what is wanted, and no more pieces may be in assembly
+	idle                    // it has nothing that is wanted and not asked for
+)
+
 // peer is what the engine knows of a source.
 type peer struct {
 	id       PeerID
+	number   uint16 // its place in Engine.known
 	phase    phase
+	appetite appetite
 	whole    bool
+	choked   bool
+	banned   bool
+	late     bool // it stalls: others are asked for what it owes
+	manifest bool // asked for the manifest
+	hashes   bool // asked for HASHES
 	has      bitfield
-	inFlight []int // pieces asked of it
-	manifest bool  // asked for the manifest
-	heard    time.Duration
-	failures int // in a row, without a piece in between
-	retryAt  time.Duration
+	requests []request // in the order in which they were made
+	asked    int       // bytes of them
+	current  int       // the piece it was asked for last; -1 for none
+
+	since     time.Duration // when it connected
+	heard     time.Duration // when anything came last
+	arrived   time.Duration // when a block came last, or the oldest request was made
+	delivered int64         // bytes
+	served    int64         // bytes asked of it in this transfer, but for what was taken back
+	rate      float64       // bytes a second; 0 when unknown
+	delay     float64       // seconds without waiting in a queue; 0 when unknown
+	wait      float64       // seconds from request to block, smoothed
+
+	ceiling  int // bytes; what refusals have taught; 0 for none
+	backoff  backoff
+	lapses   float64 // recent failures, at lapsedAt
+	lapsedAt time.Duration
+	retryAt  time.Duration // when it may be connected again, or asked after it was busy
+}
+
+// request is a block that a peer was asked for.
+type request struct {
+	piece, begin, length int
+	at                   time.Duration
+	ahead                int           // bytes that were asked of the peer before it and not answered
+	delivered            int64         // what the peer had delivered by then
+	deliveredAt          time.Duration // and when
+	void                 bool          // others may be asked for it
 }
 
 func (p *peer) hasPiece(i int) bool { return p.whole || p.has.get(i) }
 
 // owes reports whether the peer has been asked for something.
-func (p *peer) owes() bool { return len(p.inFlight) > 0 || p.manifest || p.phase == connecting }
-
-// forget removes a request for piece i, and reports whether there was one.
-func (p *peer) forget(i int) bool {
-	for k, piece := range p.inFlight {
-		if piece == i {
-			p.inFlight = append(p.inFlight[:k], p.inFlight[k+1:]...)
-			return true
-		}
-	}
-	return false
+func (p *peer) owes() bool {
+	return len(p.requests) > 0 || p.manifest || p.hashes || p.phase == connecting
 }
 
-// bitfield is a set of pieces: bit 7 of byte 0 is piece 0.
-type bitfield []byte
+// find is the place of the request for a block among the peer's; -1 if there is none.
+func (p *peer) find(piece, begin, length int) int {
+	for k := range p.requests {
+		if r := &p.requests[k]; r.piece == piece && r.begin == begin && r.length == length {
+			return k
+		}
+	}
+	return -1
+}
 
-func (b bitfield) get(i int) bool { return i/8 < len(b) && b[i/8]&(0x80>>(i%8)) != 0 }
-func (b bitfield) set(i int)      { b[i/8] |= 0x80 >> (i % 8) }
+// take removes request k.
+func (p *peer) take(k int) request {
+	r := p.requests[k]
+	p.requests = append(p.requests[:k], p.requests[k+1:]...)
+	p.asked -= r.length
+	return r
+}

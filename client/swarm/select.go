@@ -1,0 +1,245 @@
+package swarm
+
+// firstPieces is how many pieces are taken at random, so that there is soon something to give to others: the rarest is
+// slow to come, because few have it (Cohen 2003, "random first piece").
+const firstPieces = 4
+
+// want puts a peer that has room among those to be asked.
+func (e *Engine) want(p *peer) {
+	if p.appetite == hungry || !e.mayAsk(p) || !e.hasRoom(p) {
+		return
+	}
+	e.setAppetite(p, hungry)
+	e.hungry = append(e.hungry, p)
+}
+
+func (e *Engine) setAppetite(p *peer, a appetite) {
+	if p.appetite == starved {
+		e.starving--
+	}
+	if a == starved {
+		e.starving++
+	}
+	p.appetite = a
+}
+
+func (e *Engine) mayAsk(p *peer) bool {
+	return p.phase == present && !p.choked && !p.late && e.now >= p.retryAt && e.opened
+}
+
+func (e *Engine) hasRoom(p *peer) bool {
+	return p.asked < e.window(p) && len(p.requests) < maxRequests
+}
+
+// wake looks again at the peers that nothing could be asked of.
+func (e *Engine) wake(of appetite) {
+	for _, p := range e.present {
+		if p.appetite == of || of == idle && p.appetite == starved {
+			e.want(p)
+		}
+	}
+}
+
+// feed gives blocks to those who have room, one by one, to the best of them first.
+func (e *Engine) feed(actions []Action) []Action {
+	for len(e.hungry) > 0 {
+		k := e.best()
+		p := e.hungry[k]
+		a, begin, length, why := e.work(p)
+		if why == full {
+			actions = e.request(p, a, begin, length, actions)
+			if e.mayAsk(p) && e.hasRoom(p) {
+				continue
+			}
+		}
+		e.hungry[k] = e.hungry[len(e.hungry)-1]
+		e.hungry = e.hungry[:len(e.hungry)-1]
+		e.setAppetite(p, why)
+	}
+	return actions
+}
+
+// sate takes a peer out of the hungry.
+func (e *Engine) sate(p *peer) {
+	for k, other := range e.hungry {
+		if other == p {
+			e.hungry = append(e.hungry[:k], e.hungry[k+1:]...)
+			break
+		}
+	}
+	e.setAppetite(p, full)
+}
+
+// work finds a block to ask p for: of a piece in assembly first, so that pieces get finished; then of a new one; then,
+// when all is asked for, one that another owes. Where there is none, why says what to wait for.
+func (e *Engine) work(p *peer) (a *partial, begin, length int, why appetite) {
+	want := e.blockSize(p)
+	if !e.without(PartialsFirst) || len(e.partials) >= e.slots {
+		a = e.unfinished(p)
+	}
+	if a == nil && len(e.rarity.order) > 0 {
+		if i := e.choose(p); i >= 0 {
+			if len(e.partials) >= e.slots && !e.makeRoom() {
+				return nil, 0, 0, starved
+			}
+			a = e.begin(i)
+		}
+	}
+	if a == nil {
+		if a = e.unfinished(p); a == nil {
+			return e.again(p)
+		}
+	}
+	if a.alone && a.owner == nil {
+		a.owner = p
+	}
+	begin, length = a.block(want)
+	return a, begin, length, full
+}
+
+// unfinished is a piece in assembly of which p has something that nobody is asked for: the one that p works on already,
+// or else the oldest.
+func (e *Engine) unfinished(p *peer) (found *partial) {
+	for _, a := range e.partials {
+		if a.unasked == 0 || !p.hasPiece(a.piece) || a.alone && a.owner != nil && a.owner != p {
+			continue
+		}
+		if a.piece == p.current {
+			return a
+		}
+		if found == nil {
+			found = a
+		}
+	}
+	return found
+}
+
+// choose is a new piece for p; -1 if it has none that is wanted.
+func (e *Engine) choose(p *peer) int {
+	if e.config.InOrder {
+		return e.rarity.next(p)
+	}
+	from := 0
+	if e.without(Rarest) || e.held < firstPieces && !e.without(RandomFirst) {
+		from = e.rand.IntN(len(e.rarity.order))
+	}
+	return e.rarity.pick(p, from)
+}
+
+// makeRoom throws away a piece that cannot be finished, because nobody who is here has the rest.
+func (e *Engine) makeRoom() bool {
+	for _, a := range e.partials {
+		if a.asked == 0 && a.missing > 0 && e.rarity.count[a.piece] == 0 && e.wholes == 0 {
+			e.discarded = append(e.discarded, a.piece)
+			e.end(a)
+			e.rarity.want(a.piece)
+			return true
+		}
+	}
+	return false
+}
+
+// request asks p for a block.
+func (e *Engine) request(p *peer, a *partial, begin, length int, actions []Action) []Action {
+	for _, i := range e.discarded {
+		actions = append(actions, Action{Kind: Discard, Piece: i})
+	}
+	e.discarded = e.discarded[:0]
+	if len(p.requests) == 0 {
+		p.heard, p.arrived = e.now, e.now // its silence until now is no stall
+	}
+	p.requests = append(p.requests, request{
+		piece: a.piece, begin: begin, length: length, at: e.now, ahead: p.asked, delivered: p.delivered, deliveredAt: p.arrived,
+	})
+	p.asked += length
+	p.served += int64(length)
+	p.current = a.piece
+	a.ask(begin, length)
+	return append(actions, Action{Kind: Request, Peer: p.id, Piece: a.piece, Begin: begin, Length: length})
+}
+
+// arrived takes a block that has come.
+func (e *Engine) arrived(p *peer, ev Event, actions []Action) []Action {
+	k := p.find(ev.Piece, ev.Begin, ev.Length)
+	if k < 0 {
+		return actions // canceled meanwhile, and thrown away
+	}
+	r := p.take(k)
+	p.measure(r, e.now, ev.Delay)
+	p.heard, e.heard = e.now, e.now
+	p.backoff.reset()
+	a := e.partial(r.piece)
+	if a != nil {
+		if !r.void {
+			a.unask(r.begin, r.length)
+		}
+		fresh, owed := a.arrive(r.begin, r.length, p.number)
+		e.wasted += int64(r.length - fresh)
+		if owed {
+			actions = e.recall(a, p, actions)
+		}
+		if a.missing == 0 && (fresh > 0 || a.length == 0) {
+			actions = append(actions, Action{Kind: Verify, Piece: a.piece})
+		}
+	} else {
+		e.wasted += int64(r.length)
+	}
+	e.revive(p)
+	e.want(p)
+	return actions
+}
+
+// recall cancels what others were asked for of a piece and has come meanwhile.
+func (e *Engine) recall(a *partial, from *peer, actions []Action) []Action {
+	for _, p := range e.present {
+		if p == from {
+			continue
+		}
+		for k := 0; k < len(p.requests); {
+			r := &p.requests[k]
+			if r.piece != a.piece || !a.has(r.begin, r.length) {
+				k++
+				continue
+			}
+			actions = e.cancel(p, k, actions)
+		}
+	}
+	return actions
+}
+
+// has reports whether all of a block is there.
+func (a *partial) has(begin, length int) bool {
+	for u, end := span(begin, length); u < end; u++ {
+		if a.units[u] < there {
+			return false
+		}
+	}
+	return true
+}
+
+// cancel takes back p's request k.
+func (e *Engine) cancel(p *peer, k int, actions []Action) []Action {
+	r := p.requests[k]
+	e.release(p, k)
+	e.want(p)
+	return append(actions, Action{Kind: Cancel, Peer: p.id, Piece: r.piece, Begin: r.begin, Length: r.length})
+}
+
+// release ends p's request k without its block.
+func (e *Engine) release(p *peer, k int) {
+	r := p.take(k)
+	p.served -= int64(r.length)
+	e.disown(r)
+}
+
+// disown lets others be asked for what a request was for.
+func (e *Engine) disown(r request) {
+	if a := e.partial(r.piece); a != nil && !r.void {
+		if a.unask(r.begin, r.length) {
+			e.released = true
+		}
+		if a.asked == 0 {
+			a.owner = nil
+		}
+	}
+}
