@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// lines is how many mutations a load makes, each of which is a line of the log.
+// lines is how many requests a load makes, each of which is a line of the log.
 const lines = 100_000
 
 // Whatever happens to the log service in the middle of a load, no client notices, and in the end every line is stored
@@ -96,7 +96,7 @@ func underLoad(t *testing.T, of func(*World) (*Service, *Proxy)) {
 	must(t, err)
 	t.Logf("%v, %+v, %+v", took, counts, stored)
 	if counts.Sent < lines || counts.Sent != counts.Stored+counts.Lost {
-		t.Errorf("of %d mutations: %+v", lines, counts)
+		t.Errorf("of %d requests: %+v", lines, counts)
 	}
 	if stored.Entries != counts.Stored || stored.Lost != counts.Lost || stored.Senders != 1 {
 		t.Errorf("the sender counts %+v, and the service has %+v", counts, stored)

@@ -23,11 +23,11 @@ import (
 )
 
 const (
-	sessions = 8        // devices that publish and unpublish
+	sessions = 8        // devices that ask
 	fileSize = 16 << 20 // bytes of the file that is fetched meanwhile, again and again
 )
 
-// Load is what clients do to a server: mutations, of which each is logged by the server, and downloads while they last.
+// Load is what clients do to a server: requests, of which each is logged by the server, and downloads while they last.
 type Load struct {
 	world    *World
 	holder   *client.Client // serves the file
@@ -52,6 +52,9 @@ func (w *World) NewLoad(ctx context.Context) (_ *Load, err error) {
 	if l.folder, err = os.MkdirTemp("/dev/shm", "shoal-faults-"); err != nil {
 		return l, fmt.Errorf("making a folder in memory: %w", err)
 	}
+	if err = w.makeUser(ctx); err != nil {
+		return l, err
+	}
 	if l.holder, err = l.client(ctx, "holder"); err != nil {
 		return l, err
 	}
@@ -59,8 +62,12 @@ func (w *World) NewLoad(ctx context.Context) (_ *Load, err error) {
 		return l, err
 	}
 	for range sessions {
+		key := identity.NewKey()
+		if err = w.enrol(ctx, key.Device()); err != nil {
+			return l, err
+		}
 		t := tracker.New(tracker.Config{
-			Server: w.server.Addr().String(), Key: identity.NewKey(), Transport: overPlaintext, Dial: link.TCP(overPlaintext),
+			Server: w.server.Addr().String(), Key: key, Transport: overPlaintext, Dial: link.TCP(overPlaintext),
 			Accept: func(*wire.HelloReply) error { return nil }, Log: zerolog.Nop(),
 		})
 		if err = t.Connect(ctx); err != nil {
@@ -72,10 +79,18 @@ func (w *World) NewLoad(ctx context.Context) (_ *Load, err error) {
 	return l, nil
 }
 
+// client connects the device of a state folder.
 func (l *Load) client(ctx context.Context, name string) (*client.Client, error) {
-	realm := l.world.server.Realm()
+	realm, state := l.world.server.Realm(), filepath.Join(l.folder, name)
+	device, err := client.Device(state)
+	if err == nil {
+		err = l.world.enrol(ctx, device)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return client.Open(ctx, client.Config{
-		Server: l.world.server.Addr().String(), State: filepath.Join(l.folder, name), Pin: &realm, Transport: overPlaintext,
+		Server: l.world.server.Addr().String(), State: state, Pin: &realm, Transport: overPlaintext,
 		Listen: "127.0.0.1:0", Log: zerolog.Nop(),
 	}, client.Serves, nil)
 }
@@ -95,11 +110,11 @@ func (l *Load) publish(ctx context.Context) error {
 	return l.holder.Publish(ctx, shoal.Public, "file", l.file, client.WithSample)
 }
 
-// mutationsPerDownload says how many mutations a load makes for each download that goes on meanwhile.
-const mutationsPerDownload = 1000
+// requestsPerDownload says how many requests a load makes for each download that goes on meanwhile.
+const requestsPerDownload = 1000
 
-// Run makes lines mutations, a multiple of 1000, and downloads meanwhile, one after the other, and returns how long all of
-// that took. It calls at, unless nil, whenever another percent of the mutations is done, from several goroutines. The
+// Run makes lines requests, a multiple of 1000, and downloads meanwhile, one after the other, and returns how long all of
+// that took. It calls at, unless nil, whenever another percent of the requests is done, from several goroutines. The
 // error is that of the first operation that failed.
 func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -120,7 +135,7 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (time.D
 				if left < 0 {
 					return
 				}
-				fail(mutate(ctx, t, i, n))
+				fail(ask(ctx, t, i, n))
 				if at != nil && left%(lines/100) == 0 {
 					at(100 - left/(lines/100))
 				}
@@ -128,17 +143,17 @@ func (l *Load) Run(ctx context.Context, lines int, at func(percent int)) (time.D
 		})
 	}
 	all.Go(func() {
-		for n := 0; n < lines/mutationsPerDownload && ctx.Err() == nil; n++ {
-			fail(l.get(ctx, n))
+		for n := 0; n < lines/requestsPerDownload && ctx.Err() == nil; n++ {
+			fail(l.get(ctx))
 		}
 	})
 	all.Wait()
 	return time.Since(begin), context.Cause(ctx)
 }
 
-// mutate publishes a name or takes it away again, which the server syncs to disk, or most of the time, tries to take away
-// what is not there: each is a line of the log.
-func mutate(ctx context.Context, t *tracker.Tracker, session, n int) error {
+// ask publishes a name or takes it away again, which the server syncs to disk, or most of the time, asks for a ticket: each
+// is a line of the log.
+func ask(ctx context.Context, t *tracker.Tracker, session, n int) error {
 	const rarely = 50
 	name := shoal.Name(fmt.Sprintf("session %d", session))
 	o := shoal.Object{ID: shoal.FileID{byte(session + 1)}, Size: 1}
@@ -148,15 +163,13 @@ func mutate(ctx context.Context, t *tracker.Tracker, session, n int) error {
 	case 1:
 		return t.Unpublish(ctx, shoal.Public, name, o.ID)
 	}
-	if err := t.Unpublish(ctx, shoal.Public, name, o.ID); !errors.Is(err, shoal.NotFound) {
-		return fmt.Errorf("what is not there was taken away: %w", err)
-	}
-	return nil
+	_, err := t.Ticket(ctx, shoal.Public)
+	return err
 }
 
 // get fetches the file as a new process would.
-func (l *Load) get(ctx context.Context, n int) error {
-	c, err := l.client(ctx, fmt.Sprintf("getter %d", n))
+func (l *Load) get(ctx context.Context) error {
+	c, err := l.client(ctx, "getter")
 	if err != nil {
 		return err
 	}

@@ -89,6 +89,18 @@ func (w *World) startServer() error {
 	return nil
 }
 
+// user is the one whose devices all are.
+const user = "user"
+
+func (w *World) makeUser(ctx context.Context) error {
+	return server.CreateUser(ctx, w.path("server"), server.Etcd{}, user, []byte("correct horse"), zerolog.Nop())
+}
+
+// enrol makes a device the user's, as whoever runs the server does it where no password may be sent.
+func (w *World) enrol(ctx context.Context, device shoal.DeviceID) error {
+	return server.AddDevice(ctx, w.path("server"), server.Etcd{}, user, device, "", zerolog.Nop())
+}
+
 // soapURL is where the enrichment service is found through the proxy.
 func (w *World) soapURL() string { return "http://" + w.SoapProxy.Address() }
 
