@@ -46,6 +46,18 @@ func Chain(parts ...[]byte) ([]byte, error) {
 	return chain, nil
 }
 
+// Statements is how many statements a chain has; 0 where it is none.
+func Statements(chain []byte) int {
+	if len(chain) == 0 {
+		return 0
+	}
+	all, err := parseChain(chain)
+	if err != nil {
+		return 0
+	}
+	return len(all)
+}
+
 // Expires is when the first statement of a chain ends. The chain must have been verified before.
 func Expires(chain []byte) (time.Time, error) {
 	all, err := parseChain(chain)

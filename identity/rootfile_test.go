@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"shoal"
 )
@@ -13,7 +14,7 @@ import (
 func TestRootExported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "realm.txt")
 	root := NewKey()
-	must(t, ExportRoot(path, root))
+	must(t, ExportRoot(path, root, nil))
 	info, err := os.Stat(path)
 	must(t, err)
 	if info.Mode().Perm() != 0o600 {
@@ -26,12 +27,12 @@ func TestRootExported(t *testing.T) {
 			t.Errorf("the file does not say %q", part)
 		}
 	}
-	got, err := ImportRoot(path)
+	got, _, err := ImportRoot(path)
 	must(t, err)
 	if got.Public() != root.Public() || got.sign([]byte("x")) != root.sign([]byte("x")) {
 		t.Error("another key came back")
 	}
-	wantCode(t, ExportRoot(path, NewKey()), shoal.Exists)
+	wantCode(t, ExportRoot(path, NewKey(), nil), shoal.Exists)
 	if after, _ := os.ReadFile(path); !bytes.Equal(after, text) {
 		t.Error("the file was changed")
 	}
@@ -40,7 +41,7 @@ func TestRootExported(t *testing.T) {
 	if len(files) != 1 {
 		t.Errorf("%d files are left, want one", len(files))
 	}
-	if err := ExportRoot(filepath.Join(path, "below", "a", "file"), root); err == nil {
+	if err := ExportRoot(filepath.Join(path, "below", "a", "file"), root, nil); err == nil {
 		t.Error("exported into what is no folder")
 	}
 	// The key of a device or server is another kind of file.
@@ -52,10 +53,10 @@ func TestRootExported(t *testing.T) {
 func TestRootImportRefused(t *testing.T) {
 	dir := t.TempDir()
 	whole := filepath.Join(dir, "whole")
-	must(t, ExportRoot(whole, NewKey()))
+	must(t, ExportRoot(whole, NewKey(), nil))
 	text, err := os.ReadFile(whole)
 	must(t, err)
-	must(t, ExportRoot(filepath.Join(dir, "other"), NewKey()))
+	must(t, ExportRoot(filepath.Join(dir, "other"), NewKey(), nil))
 	other, err := os.ReadFile(filepath.Join(dir, "other"))
 	must(t, err)
 	_, err = LoadKey(filepath.Join(dir, "device"))
@@ -83,16 +84,47 @@ func TestRootImportRefused(t *testing.T) {
 		path := filepath.Join(dir, "damaged")
 		must(t, os.WriteFile(path, c.content, 0o600))
 		must(t, os.Chmod(path, c.mode))
-		if _, err := ImportRoot(path); shoal.CodeOf(err) != c.want || !strings.Contains(err.Error(), path) {
+		if _, _, err := ImportRoot(path); shoal.CodeOf(err) != c.want || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := ImportRoot(filepath.Join(dir, "nothing")); err == nil {
+	if _, _, err := ImportRoot(filepath.Join(dir, "nothing")); err == nil {
 		t.Error("imported from nothing")
 	}
 	// Line ends and a remark, as a mail program may leave them.
 	must(t, os.WriteFile(whole, append([]byte("see below\r\n"), bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))...), 0o600))
-	if _, err := ImportRoot(whole); err != nil {
+	if _, _, err := ImportRoot(whole); err != nil {
 		t.Errorf("with other line ends: %v", err)
+	}
+}
+
+// An exported root key carries the chain that leads to it, and no other.
+func TestExportedSuccessions(t *testing.T) {
+	now := time.Now()
+	first, second, third := NewKey(), NewKey(), NewKey()
+	to := func(old, next *Key) []byte { return NameSuccessor(old, next.Public(), now, time.Hour) }
+	both := append(to(first, second), to(second, third)...)
+	for name, c := range map[string]struct {
+		root  *Key
+		chain []byte
+		good  bool
+	}{
+		"of none":     {first, nil, true},
+		"of two":      {third, both, true},
+		"expired":     {second, NameSuccessor(first, second.Public(), now.Add(-2*time.Hour), time.Hour), true},
+		"of another":  {first, both, false},
+		"in disorder": {third, append(to(second, third), to(first, second)...), false},
+		"no chain":    {third, []byte("nonsense"), false},
+		"of a server": {third, append(to(first, second), CertifyServer(second, third.Public(), now, time.Hour)...), false},
+	} {
+		path := filepath.Join(t.TempDir(), "root")
+		must(t, ExportRoot(path, c.root, c.chain))
+		root, chain, err := ImportRoot(path)
+		switch {
+		case !c.good && (shoal.CodeOf(err) != shoal.Corrupt || root != nil):
+			t.Errorf("%s: got %v", name, err)
+		case c.good && (err != nil || root.Public() != c.root.Public() || !bytes.Equal(chain, c.chain)):
+			t.Errorf("%s: got %x, %v", name, chain, err)
+		}
 	}
 }

@@ -29,12 +29,18 @@ const controlSocket = "server.sock"
 // maxControl is the longest request in bytes.
 const maxControl = 16 << 10
 
+// maxControlReply is the longest answer in bytes: one with all keys that can be revoked.
+const maxControlReply = 1 << 20
+
 type controlRequest struct {
 	Backup   string        `json:"backup,omitempty"` // an absolute path
 	User     meta.Username `json:"user,omitempty"`
 	Password []byte        `json:"password,omitempty"`
 	Device   string        `json:"device,omitempty"` // that is to be the user's, instead of making one
 	Label    string        `json:"label,omitempty"`  // its
+	Keys     bool          `json:"keys,omitempty"`   // what RealmOf tells is asked for
+	Revoke   string        `json:"revoke,omitempty"` // a key
+	RootFile string        `json:"root_file,omitempty"`
 }
 
 func (q *controlRequest) operation() string {
@@ -43,21 +49,36 @@ func (q *controlRequest) operation() string {
 		return "backup"
 	case q.Device != "":
 		return "enrol"
+	case q.Keys:
+		return "keys"
+	case q.Revoke != "":
+		return "revoke"
 	}
 	return "register"
+}
+
+// object is what it is about.
+func (q *controlRequest) object() string {
+	if q.Revoke != "" {
+		return q.Revoke
+	}
+	return string(q.User)
 }
 
 type controlReply struct {
 	Revision uint64     `json:"revision,omitempty"`
 	Code     shoal.Code `json:"code,omitempty"` // of an error
 	Text     string     `json:"text,omitempty"`
+	Realm    *RealmInfo `json:"realm,omitempty"`
 }
 
 // control does what whoever holds the state folder asks for.
 type control struct {
 	keeper    *keeper
 	passwords *passwords.Keeper
-	device    shoal.DeviceID
+	state     *state
+	registry  *registry.Registry
+	runs      bool       // as part of a server
 	audit     *audit.Log // nil for none
 }
 
@@ -68,9 +89,9 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControl)).Decode(&q)
 	if err == nil {
 		begin := time.Now()
-		reply.Revision, err = c.do(r.Context(), &q)
+		reply, err = c.do(r.Context(), &q)
 		c.audit.Record(audit.Event{
-			Device: c.device, Operation: q.operation(), Object: string(q.User), Err: err, Remote: controlSocket, Begin: begin, Duration: time.Since(begin),
+			Device: c.state.server.Device(), Operation: q.operation(), Object: q.object(), Err: err, Remote: controlSocket, Begin: begin, Duration: time.Since(begin),
 		})
 	} else {
 		err = shoal.Errorf(shoal.BadRequest, "a request that cannot be read")
@@ -81,8 +102,20 @@ func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(reply) // who went away need not be told
 }
 
-func (c *control) do(ctx context.Context, q *controlRequest) (revision uint64, err error) {
+func (c *control) do(ctx context.Context, q *controlRequest) (reply controlReply, err error) {
 	defer clear(q.Password)
+	switch {
+	case q.Keys:
+		reply.Realm, err = c.realmInfo()
+	case q.Revoke != "":
+		err = c.revoke(ctx, q)
+	default:
+		reply.Revision, err = c.change(ctx, q)
+	}
+	return reply, err
+}
+
+func (c *control) change(ctx context.Context, q *controlRequest) (revision uint64, err error) {
 	switch {
 	case q.Backup != "" && filepath.IsAbs(q.Backup):
 		return c.keeper.store.Backup(ctx, q.Backup)
@@ -91,34 +124,34 @@ func (c *control) do(ctx context.Context, q *controlRequest) (revision uint64, e
 		if err != nil {
 			return 0, err
 		}
-		o, err := c.keeper.apply(ctx, holder(c.device), &meta.AddDevice{User: q.User, Device: device, Label: q.Label})
+		o, err := c.keeper.apply(ctx, holder(c.state.server.Device()), &meta.AddDevice{User: q.User, Device: device, Label: q.Label})
 		return o.Revision, err
 	case q.User != "":
 		hash, err := c.passwords.Hash(ctx, netip.Addr{}, q.Password)
 		if err != nil {
 			return 0, err
 		}
-		o, err := c.keeper.apply(ctx, holder(c.device), &meta.CreateUser{User: q.User, Password: hash})
+		o, err := c.keeper.apply(ctx, holder(c.state.server.Device()), &meta.CreateUser{User: q.User, Password: hash})
 		return o.Revision, err
 	}
 	return 0, shoal.Errorf(shoal.BadRequest, "a request for nothing")
 }
 
 // askServer has the server that runs in a state folder do something, or, where none runs, does it in its place.
-func askServer(ctx context.Context, dir string, e Etcd, q *controlRequest, log zerolog.Logger) (revision uint64, err error) {
+func askServer(ctx context.Context, dir string, e Etcd, q *controlRequest, log zerolog.Logger) (reply controlReply, err error) {
 	dialer, err := ownsocket.NewDialer(dir, controlSocket)
 	if err != nil {
-		return 0, shoal.Errorf(shoal.NotFound, "there is no state folder of a server: %w", err)
+		return reply, shoal.Errorf(shoal.NotFound, "there is no state folder of a server: %w", err)
 	}
 	defer dialer.Close()
 	body, err := json.Marshal(q)
 	if err != nil {
-		return 0, err
+		return reply, err
 	}
 	defer clear(body)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://server/", bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return reply, err
 	}
 	transport := &http.Transport{DialContext: dialer.Dial, DisableKeepAlives: true}
 	answer, err := (&http.Client{Transport: transport}).Do(request)
@@ -126,38 +159,39 @@ func askServer(ctx context.Context, dir string, e Etcd, q *controlRequest, log z
 		return askNobody(ctx, dir, e, q, log)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("asking the server: %w", err)
+		return reply, fmt.Errorf("asking the server: %w", err)
 	}
 	defer answer.Body.Close()
-	var reply controlReply
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxControl)).Decode(&reply); err != nil {
-		return 0, fmt.Errorf("asking the server: %w", err)
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxControlReply)).Decode(&reply); err != nil {
+		return reply, fmt.Errorf("asking the server: %w", err)
 	}
 	if reply.Code != 0 {
-		return 0, shoal.Errorf(reply.Code, "%s", reply.Text)
+		return reply, shoal.Errorf(reply.Code, "%s", reply.Text)
 	}
-	return reply.Revision, nil
+	return reply, nil
 }
 
 // askNobody opens the state itself.
-func askNobody(ctx context.Context, dir string, e Etcd, q *controlRequest, log zerolog.Logger) (revision uint64, err error) {
+func askNobody(ctx context.Context, dir string, e Etcd, q *controlRequest, log zerolog.Logger) (reply controlReply, err error) {
 	s, err := openState(dir)
 	if err != nil {
-		return 0, err
+		return reply, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	k, err := openKeeper(ctx, dir, e, registry.New(), log)
+	r := registry.New()
+	k, err := openKeeper(ctx, dir, e, r, log)
 	if err != nil {
-		return 0, err
+		return reply, err
 	}
 	defer k.close()
-	return (&control{k, passwords.New(), s.server.Device(), nil}).do(ctx, q)
+	return (&control{keeper: k, passwords: passwords.New(), state: s, registry: r}).do(ctx, q)
 }
 
 // Backup writes all that must not be lost but the keys to a new file at an absolute path, whether the server of the state
 // folder runs or not, and returns the state's revision. The error has code Exists where there is such a file.
 func Backup(ctx context.Context, dir string, e Etcd, path string, log zerolog.Logger) (revision uint64, err error) {
-	return askServer(ctx, dir, e, &controlRequest{Backup: path}, log)
+	reply, err := askServer(ctx, dir, e, &controlRequest{Backup: path}, log)
+	return reply.Revision, err
 }
 
 // CreateUser makes a user for whoever holds a server's state folder, whether the server runs or not. The first one is an

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"shoal"
+	"shoal/folder"
 	"shoal/identity"
 	"shoal/server/meta"
 	"shoal/server/registry"
@@ -29,9 +30,22 @@ const (
 	ticketCert = "ticket.certificate"
 )
 
-// settle makes the state in etcd and the realm's key in the folder belong together. On a fresh state it returns the code
-// that makes the first user; "" else. The error has code Untrusted where the state is another realm's.
-func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, device shoal.DeviceID, log zerolog.Logger) (identity.Code, error) {
+// settle makes the state in etcd and the keys in the folder belong together. On a fresh state it returns the code that
+// makes the first user; "" else. The error has code Untrusted where the state is another realm's, or revoked keys cannot be
+// replaced.
+func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, log zerolog.Logger) (identity.Code, error) {
+	code, err := s.settleRoot(ctx, k, r, log)
+	if err == nil {
+		err = s.replaceRevoked(r, log)
+	}
+	if err == nil {
+		err = s.reissue(ctx, k, r)
+	}
+	return code, err
+}
+
+// settleRoot does so for the root key.
+func (s *state) settleRoot(ctx context.Context, k *keeper, r *registry.Registry, log zerolog.Logger) (identity.Code, error) {
 	realm := r.Realm()
 	var code identity.Code
 	if !realm.Settled {
@@ -41,6 +55,9 @@ func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, dev
 	switch {
 	case realm.Root == root && code == "":
 		return "", s.adopt(realm.Successors)
+	case realm.Root != root && s.precedes(realm):
+		return "", shoal.Errorf(shoal.Untrusted, "the realm's root key was rotated at another server, from %v to %v: export it there "+
+			"(shoal server realm export), and import it into this server's folder (shoal server realm import)", root, realm.Root)
 	case realm.Root != root && realm.Root != (shoal.RealmKey{}) && !s.succeeds(realm.Root):
 		return "", shoal.Errorf(shoal.Untrusted, "the state belongs to the realm %v, and the folder has the key of another one, %v: "+
 			"import the right one (shoal server realm import)", realm.Root, root)
@@ -52,7 +69,7 @@ func (s *state) settle(ctx context.Context, k *keeper, r *registry.Registry, dev
 	if code != "" {
 		set.FirstCode = code.Hash()
 	}
-	if _, err := k.apply(ctx, holder(device), set); err != nil {
+	if _, err := k.apply(ctx, holder(s.server.Device()), set); err != nil {
 		return "", fmt.Errorf("writing down the realm's key: %w", err)
 	}
 	if realm.Root != root && realm.Root != (shoal.RealmKey{}) {
@@ -70,7 +87,7 @@ func (s *state) adopt(known [][]byte) error {
 		return nil
 	}
 	s.successions = known[0]
-	return writeFile(filepath.Join(s.dir, realmFile), encodeRealm(s.public, s.successions))
+	return folder.Replace(filepath.Join(s.dir, realmFile), encodeRealm(s.public, s.successions))
 }
 
 // holder is who asks for mutations with the rights of whoever has the state folder. They are never asked for again, so
@@ -87,13 +104,23 @@ func (s *state) succeeds(earlier shoal.RealmKey) bool {
 	return err == nil && newest == s.public
 }
 
+// precedes reports whether the state's realm key follows from the folder's.
+func (s *state) precedes(realm meta.Realm) bool {
+	for _, chain := range realm.Successors {
+		if led, err := identity.NewAuthority(s.public).VerifySuccession(chain, time.Now()); err == nil && led == realm.Root {
+			return true
+		}
+	}
+	return false
+}
+
 // signTicket is session.Tickets.Sign.
 func (s *state) signTicket(t identity.Ticket) ([]byte, error) {
-	chain, err := s.certifyTickets()
+	key, chain, err := s.certifyTickets()
 	if err != nil {
 		return nil, err
 	}
-	return identity.SignTicket(s.ticket, chain, t)
+	return identity.SignTicket(key, chain, t)
 }
 
 // loadRealm reads the realm's public key and its successions, and the root key if it is there. In a folder of an earlier
@@ -105,7 +132,7 @@ func (s *state) loadRealm(dir string) error {
 			return err
 		}
 		s.public = s.realm.Public()
-		return writeFile(filepath.Join(dir, realmFile), encodeRealm(s.public, nil))
+		return folder.Replace(filepath.Join(dir, realmFile), encodeRealm(s.public, nil))
 	}
 	if err != nil {
 		return fmt.Errorf("reading the realm's key: %w", err)
@@ -128,7 +155,7 @@ func rootFile(dir string, root shoal.RealmKey) string {
 func loadRoot(dir string, public shoal.RealmKey) (root *identity.Key, err error) {
 	path := rootFile(dir, public)
 	if _, err := os.Lstat(path); err == nil {
-		root, err = identity.ImportRoot(path)
+		root, _, err = identity.ImportRoot(path)
 		if err != nil {
 			return nil, err
 		}
@@ -176,22 +203,4 @@ func decodeRealm(data []byte) (root shoal.RealmKey, successions []byte, err erro
 	}
 	copy(root[:], data[len(realmMagic):])
 	return root, data[head:], nil
-}
-
-// writeFile replaces a file, durably: all or nothing.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
 }

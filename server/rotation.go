@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/folder"
 	"shoal/identity"
 )
 
@@ -52,7 +53,7 @@ func (r *RootKey) Export(path string, away bool) error {
 	if s.realm == nil {
 		return errNoRoot
 	}
-	if err := identity.ExportRoot(path, s.realm); err != nil || !away {
+	if err := identity.ExportRoot(path, s.realm, s.successions); err != nil || !away {
 		return err
 	}
 	now := time.Now()
@@ -61,7 +62,7 @@ func (r *RootKey) Export(path string, away bool) error {
 		ticketCert: identity.CertifyTicketKey(s.realm, s.ticket.Public(), now, offlineLasts),
 	}
 	for name, c := range certificates {
-		if err := writeFile(filepath.Join(r.dir, name), c); err != nil {
+		if err := folder.Replace(filepath.Join(r.dir, name), c); err != nil {
 			return err
 		}
 	}
@@ -82,10 +83,11 @@ func removeKeys(dir string, roots ...shoal.RealmKey) error {
 	return nil
 }
 
-// ImportRootKey puts an exported root key into a server's state folder: back where it was taken from, or into a new
-// folder, which is of that realm then. It returns the realm. The error has code Exists for the folder of another realm.
+// ImportRootKey puts an exported root key into a server's state folder: back where it was taken from; into a new folder,
+// which is of that realm then; or into the folder of another server of the realm than the one where the key was rotated. It
+// returns the realm. The error has code Exists for the folder of another realm.
 func ImportRootKey(dir, path string) (realm shoal.RealmKey, err error) {
-	root, err := identity.ImportRoot(path)
+	root, successions, err := identity.ImportRoot(path)
 	if err != nil {
 		return realm, err
 	}
@@ -95,31 +97,54 @@ func ImportRootKey(dir, path string) (realm shoal.RealmKey, err error) {
 		return realm, err
 	}
 	defer s.close()
-	data, err := os.ReadFile(filepath.Join(dir, realmFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !exists(filepath.Join(dir, rootKey)):
-		data = encodeRealm(realm, nil)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return realm, err
-	case err != nil: // of an earlier version
-		return realm, otherRealm(dir)
-	}
-	if is, _, err := decodeRealm(data); err != nil {
-		return realm, err
-	} else if is != realm {
-		return realm, otherRealm(dir)
-	}
-	if root, err := loadRoot(dir, realm); err != nil || root != nil {
-		return realm, err // it is there
-	}
-	if err := identity.ExportRoot(rootFile(dir, realm), root); err != nil {
+	was, known, err := rootOf(dir)
+	if err != nil {
 		return realm, err
 	}
-	return realm, writeFile(filepath.Join(dir, realmFile), data)
+	switch was {
+	case shoal.RealmKey{}:
+	case realm:
+		if root, err := loadRoot(dir, realm); err != nil || root != nil {
+			return realm, err // it is there
+		}
+		successions = known
+	default:
+		if led, err := identity.NewAuthority(was).VerifySuccession(successions, time.Now()); err != nil || led != realm {
+			return realm, shoal.Errorf(shoal.Exists, "the folder %s is of another realm; import into the folder that the key was exported from, "+
+				"into that of another server of the same realm, or into a new one", dir)
+		}
+	}
+	if file := rootFile(dir, realm); !exists(file) { // else this was begun before
+		if err := identity.ExportRoot(file, root, successions); err != nil {
+			return realm, err
+		}
+	}
+	// From here on it holds.
+	err = folder.Replace(filepath.Join(dir, realmFile), encodeRealm(realm, successions))
+	if err != nil || was == realm || was == (shoal.RealmKey{}) {
+		return realm, err
+	}
+	return realm, removeKeys(dir, was)
 }
 
-func otherRealm(dir string) error {
-	return shoal.Errorf(shoal.Exists, "the folder %s is of another realm; import into the folder that the key was exported from, or into a new one", dir)
+// rootOf is the root key that a folder goes by, and the chain of successions to it; zero in a new one.
+func rootOf(dir string) (root shoal.RealmKey, successions []byte, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, realmFile))
+	if err == nil {
+		return decodeRealm(data)
+	}
+	first := filepath.Join(dir, rootKey)
+	if !errors.Is(err, fs.ErrNotExist) || !exists(first) {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return root, nil, err
+	}
+	key, err := identity.LoadKey(first) // of an earlier version
+	if err != nil {
+		return root, nil, err
+	}
+	return key.Public(), nil, nil
 }
 
 // Rotate makes a new root key, which the old one names as its successor, and returns its public key. Clients that know the
@@ -136,11 +161,11 @@ func (r *RootKey) Rotate() (realm shoal.RealmKey, err error) {
 	if statements := len(successions) / (len(successions) - len(s.successions)); statements > maxSuccessions {
 		return realm, shoal.Errorf(shoal.Limit, "the root key was rotated %d times; more cannot be followed by those who know the first one", maxSuccessions)
 	}
-	if err := identity.ExportRoot(rootFile(r.dir, realm), next); err != nil {
+	if err := identity.ExportRoot(rootFile(r.dir, realm), next, successions); err != nil {
 		return realm, err
 	}
 	// From here on it holds.
-	if err := writeFile(filepath.Join(r.dir, realmFile), encodeRealm(realm, successions)); err != nil {
+	if err := folder.Replace(filepath.Join(r.dir, realmFile), encodeRealm(realm, successions)); err != nil {
 		return realm, err
 	}
 	was := s.public

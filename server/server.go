@@ -54,6 +54,7 @@ type Server struct {
 	host      *session.Host
 	control   *ownsocket.Server // nil in tests of what is in memory
 	firstCode identity.Code     // of the first user; "" where there is one
+	revoked   chan struct{}     // capacity 1: keys were
 	beside    background
 	log       zerolog.Logger
 }
@@ -99,10 +100,11 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, listener.Close(), st.close())
 	}
 	s.keeper = k
-	if s.firstCode, err = st.settle(ctx, k, s.host.Registry, st.server.Device(), c.Logger); err != nil {
+	if s.firstCode, err = st.settle(ctx, k, s.host.Registry, c.Logger); err != nil {
 		k.close()
 		return nil, errors.Join(err, listener.Close(), st.close())
 	}
+	s.host.Responder.Key = st.server // it may have replaced it
 	if s.time, err = s.openTimekeeper(ctx, c.State); err != nil {
 		k.close()
 		return nil, errors.Join(err, listener.Close(), st.close())
@@ -128,7 +130,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 	sessions.Store(uint64(time.Now().UnixMicro()))
 	warnOfFewFiles(c)
 	s := &Server{
-		state: st, keeper: new(keeper), listener: listener, admission: a, log: c.Logger,
+		state: st, keeper: new(keeper), listener: listener, admission: a, log: c.Logger, revoked: make(chan struct{}, 1),
 		host: &session.Host{
 			Responder: identity.Responder{
 				Key: st.server, Serves: wire.ServiceServer, Transport: c.Transport,
@@ -143,7 +145,10 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 			Passwords: passwords.New(), Registration: c.Registration,
 		},
 	}
-	s.host.Registry.Changed = s.host.Changed
+	s.host.Registry.Changed = func(changes []registry.Change) {
+		s.host.Changed(changes)
+		s.keysRevoked(changes)
+	}
 	s.attach(nil)
 	return s
 }
@@ -181,6 +186,12 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	watching.Go(func() { s.serveHolder(ctx) })
+	var revoked error
+	watching.Go(func() {
+		if revoked = s.followRevocations(ctx); revoked != nil {
+			cancel()
+		}
+	})
 	watching.Go(func() { s.time.run(ctx) })
 	s.beside.run(ctx, func() {
 		err = accept.Loop(ctx, s.listener, s.log, func(nc net.Conn) {
@@ -196,7 +207,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	watching.Wait()
 	s.keeper.close()
-	return errors.Join(err, s.keeper.err, s.state.close())
+	return errors.Join(err, revoked, s.keeper.err, s.state.close())
 }
 
 // serveHolder does what whoever holds the state folder asks for.
@@ -205,7 +216,9 @@ func (s *Server) serveHolder(ctx context.Context) {
 		return
 	}
 	defer s.control.Close()
-	err := s.control.Serve(ctx, &control{s.keeper, s.host.Passwords, s.state.server.Device(), s.beside.audit})
+	err := s.control.Serve(ctx, &control{
+		keeper: s.keeper, passwords: s.host.Passwords, state: s.state, registry: s.host.Registry, runs: true, audit: s.beside.audit,
+	})
 	if err != nil {
 		s.log.Error().Err(err).Msg("the socket for whoever holds the state folder ended")
 	}

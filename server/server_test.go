@@ -97,7 +97,7 @@ func ask(t *testing.T, c *identity.Established, kind wire.Kind, request, reply w
 	_, err := c.Write(wire.AppendRequest(nil, kind, 7, request))
 	must(t, err)
 	f, err := c.ReadFrame()
-	for err == nil && f.Kind == wire.KindEpoch { // told at any time
+	for err == nil && (f.Kind == wire.KindEpoch || f.Kind == wire.KindRevoked) { // told at any time
 		f, err = c.ReadFrame()
 	}
 	must(t, err)

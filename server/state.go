@@ -20,15 +20,16 @@ const serverKey = "server.key"
 
 // state is the server's folder: the realm's key, the server's own, and that which signs tickets.
 type state struct {
-	dir            string
-	realm          *identity.Key  // the root; nil where it is kept elsewhere
-	public         shoal.RealmKey // the root's
-	successions    []byte         // the chain to it from the realm's first root key
-	server, ticket *identity.Key
-	lock           io.Closer // held as long as it is open
+	dir         string
+	realm       *identity.Key  // the root; nil where it is kept elsewhere
+	public      shoal.RealmKey // the root's
+	successions []byte         // the chain to it from the realm's first root key
+	server      *identity.Key
+	lock        io.Closer // held as long as it is open
 
 	mu          sync.Mutex // guards what is below
-	serverCert  []byte     // of server, without the successions
+	ticket      *identity.Key
+	serverCert  []byte // of server, without the successions
 	renew       time.Time
 	ticketCert  []byte // of ticket, without
 	renewTicket time.Time
@@ -78,9 +79,9 @@ func (s *state) certify() []byte {
 	return slices.Concat(s.successions, s.serverCert)
 }
 
-// certifyTickets does as certify does for the key that signs tickets. The error has code Busy where the certificate has
+// certifyTickets does as certify does for the key that signs tickets, and returns that, too. The error has code Busy where the certificate has
 // expired, and the root key is elsewhere.
-func (s *state) certifyTickets() ([]byte, error) {
+func (s *state) certifyTickets() (*identity.Key, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -89,9 +90,9 @@ func (s *state) certifyTickets() ([]byte, error) {
 		s.renewTicket = now.Add(certificateLasts / 2)
 	}
 	if expires, err := identity.Expires(s.ticketCert); err != nil || !now.Before(expires) {
-		return nil, shoal.Errorf(shoal.Busy, "the server's certificate for tickets has expired; whoever runs it must import the realm's root key (shoal server realm import)")
+		return nil, nil, shoal.Errorf(shoal.Busy, "the server's certificate for tickets has expired; whoever runs it must import the realm's root key (shoal server realm import)")
 	}
-	return slices.Concat(s.successions, s.ticketCert), nil
+	return s.ticket, slices.Concat(s.successions, s.ticketCert), nil
 }
 
 func (s *state) close() error { return s.lock.Close() }

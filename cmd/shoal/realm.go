@@ -14,14 +14,14 @@ import (
 func newRealm() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "realm",
-		Short: "Take the realm's root key away, bring it back, or replace it",
+		Short: "Show the realm's keys, revoke one, or take the root key away, bring it back or replace it",
 		Long: "The realm's root key, which clients pin, certifies the keys of servers and of tickets. Who has it can speak for the\n" +
-			"whole realm, and who loses it can only begin a new one: export it, and keep it in two places. No server may run in the\n" +
-			"folder meanwhile.",
+			"whole realm, and who loses it can only begin a new one: export it, and keep it in two places. While it is exported,\n" +
+			"imported or rotated no server may run in the folder; show and revoke work with and without one.",
 		Args: noSuchRealmCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRealmExport(), newRealmImport(), newRealmRotate())
+	cmd.AddCommand(newRealmExport(), newRealmImport(), newRealmRotate(), newRealmShow(), newRealmRevoke())
 	return cmd
 }
 
@@ -74,7 +74,7 @@ func newRealmImport() *cobra.Command {
 	var c common
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Put an exported root key into the folder it came from, or into a new one",
+		Short: "Put an exported root key into the folder it came from, that of another server of the realm, or a new one",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, given []string) error {
 			realm, err := server.ImportRootKey(c.state, given[0])
@@ -110,6 +110,67 @@ func newRealmRotate() *cobra.Command {
 		},
 	}
 	c.addHolder(cmd)
+	return cmd
+}
+
+func newRealmShow() *cobra.Command {
+	var c common
+	var etcd server.Etcd
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Show the realm's keys, and which of them were revoked",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			is, err := server.RealmOf(cmd.Context(), c.state, etcd, c.logger(zerolog.WarnLevel))
+			if err != nil {
+				return err
+			}
+			if c.json {
+				printJSON(is)
+				return nil
+			}
+			rows := [][]string{
+				{"realm", is.Realm},
+				{"root key", map[bool]string{true: "in the folder", false: "elsewhere"}[is.RootHere]},
+				{"rotations", fmt.Sprint(is.Rotations)},
+				{"server", is.Server},
+				{"tickets", is.Tickets},
+				{"certified until", timeText(is.CertifiedUntil)},
+			}
+			for _, r := range is.Revoked {
+				rows = append(rows, []string{"revoked", r.Key, "until " + timeText(r.Until)})
+			}
+			return printTable(rows...)
+		},
+	}
+	c.addHolder(cmd)
+	addEtcd(cmd, &etcd)
+	return cmd
+}
+
+func newRealmRevoke() *cobra.Command {
+	var c common
+	var etcd server.Etcd
+	var root string
+	cmd := &cobra.Command{
+		Use:   "revoke KEY",
+		Short: "Let nothing count any more that goes through a key of the realm",
+		Long: "Let nothing count any more that goes through a key of the realm: a server's, one that signs tickets, or an earlier root\n" +
+			"key. 'shoal server realm show' lists the keys of each server's folder. Clients are told at once, or when they connect, and\n" +
+			"remember it. A server makes a new key for tickets in place of one that is revoked. A server whose own key is revoked\n" +
+			"stops, and makes a new one at its next start if the root key is in its folder; stop it before you revoke its key there.",
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := server.RevokeKey(cmd.Context(), c.state, etcd, given[0], root, c.logger(zerolog.WarnLevel)); err != nil {
+				return err
+			}
+			c.say(map[string]any{"event": "revoked", "key": given[0]}, "%s does not count any more", given[0])
+			return nil
+		},
+	}
+	c.addHolder(cmd)
+	addEtcd(cmd, &etcd)
+	cmd.Flags().StringVar(&root, "root", "", "the exported root key, where it is not in the folder")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,16 @@ func TestHolderCommands(t *testing.T) {
 	fails(7, `"ann"`, "canary password\n", "user", "ann", "--state", "s")
 	fails(2, "too short", "short\n", "user", "bob", "--state", "s")
 	fails(2, "not allowed", "canary password\n", "user", "../bob", "--state", "s")
+	var keys struct{ Realm, Server, Tickets string }
+	if err := json.Unmarshal([]byte(must("", "realm", "show", "--state", "s", "--json")), &keys); err != nil {
+		t.Fatal(err)
+	}
+	fails(2, "root key", "", "realm", "revoke", keys.Realm, "--state", "s")
+	fails(2, "no key", "", "realm", "revoke", "nonsense", "--state", "s")
+	must("", "realm", "revoke", keys.Tickets, "--state", "s")
+	if shown := must("", "realm", "show", "--state", "s"); !strings.Contains(shown, "revoked          "+keys.Tickets) || strings.Contains(shown, "tickets          "+keys.Tickets) {
+		t.Errorf("shown is %s", shown)
+	}
 	must("", "backup", "b", "--state", "s")
 	fails(7, "there already", "", "backup", "b", "--state", "s")
 	was := must("", "realm", "rotate", "--state", "s", "--json")
@@ -42,10 +53,14 @@ func TestHolderCommands(t *testing.T) {
 	}
 	fails(3, "import it first", "", "realm", "rotate", "--state", "s")
 	fails(7, "another realm", "", "realm", "import", "first", "--state", "s")
+	fails(3, "--root", "", "realm", "revoke", keys.Server, "--state", "s")
+	fails(5, "the folder is of", "", "realm", "revoke", keys.Server, "--state", "s", "--root", "first")
+	must("", "realm", "revoke", keys.Server, "--state", "s", "--root", "second")
 	must("", "realm", "import", "second", "--state", "s")
 	fails(7, "not empty", "", "restore", "b", "--state", "s")
 	must("", "restore", "b", "--state", "new")
 	must("", "realm", "import", "first", "--state", "new")
+	must("", "realm", "import", "second", "--state", "new")
 	must("canary password\n", "user", "bob", "--state", "new")
 	fails(9, "damaged", "", "restore", "cut", "--state", cutBackup(t, dir))
 	fails(2, "no command", "", "realm", "burn")
