@@ -62,7 +62,7 @@ func loopback(ctx context.Context, b *report.Bench) (_ []report.Verdict, err err
 	defer func() { err = errors.Join(err, rival.stop()) }()
 
 	fetch := func(s *swarm) func(context.Context, string) (proc.Usage, error) {
-		return func(ctx context.Context, path string) (proc.Usage, error) { return s.get(ctx, "fetcher", name, path) }
+		return func(ctx context.Context, path string) (proc.Usage, error) { return s.get(ctx, fetcher, name, path) }
 	}
 	contenders := []*contender{
 		{name: "aria2, four nginx", daemons: rival.daemons, get: func(ctx context.Context, path string) (proc.Usage, error) {

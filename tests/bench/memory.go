@@ -86,7 +86,7 @@ func measurePeaks(ctx context.Context, b *report.Bench, size int64, plaintext bo
 		return p, err
 	}
 	target := filepath.Join(s.dir, name)
-	use, err := s.get(ctx, "fetcher", name, target)
+	use, err := s.get(ctx, fetcher, name, target)
 	if err != nil {
 		return p, err
 	}

@@ -56,7 +56,7 @@ func smallGets(ctx context.Context, s *swarm, name, source string) ([]time.Durat
 	target := filepath.Join(s.dir, name)
 	var walls []time.Duration
 	for turn := range 1 + smallTurns {
-		use, err := s.get(ctx, "fetcher", name, target)
+		use, err := s.get(ctx, fetcher, name, target)
 		if err != nil {
 			return nil, err
 		}

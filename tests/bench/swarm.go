@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"shoal/client"
+	"shoal/server"
 	"shoal/tests/bench/proc"
 	"shoal/tests/bench/report"
 )
@@ -45,6 +49,9 @@ func startSwarm(ctx context.Context, b *report.Bench, name string, plaintext boo
 		return nil, err
 	}
 	s.address, s.realm = event.Address, event.Realm
+	if err := s.enrol(ctx, len(folders)); err != nil {
+		return nil, err
+	}
 	for i, folder := range folders {
 		peer, err := s.daemon(ctx, peerName(i), &event, "peer", "--listen", "127.0.0.1:0", "--dir", folder,
 			"--server", s.address, "--pin", s.realm)
@@ -54,6 +61,32 @@ func startSwarm(ctx context.Context, b *report.Bench, name string, plaintext boo
 		s.peers = append(s.peers, peer)
 	}
 	return s, nil
+}
+
+// fetcher is the device that fetches.
+const fetcher = "fetcher"
+
+// enrol makes the devices of a swarm those of a user, as whoever runs the server does it where no password may be sent.
+func (s *swarm) enrol(ctx context.Context, peers int) error {
+	const user = "bench"
+	state := filepath.Join(s.dir, "server")
+	if err := server.CreateUser(ctx, state, server.Etcd{}, user, []byte("correct horse"), zerolog.Nop()); err != nil {
+		return err
+	}
+	names := []string{fetcher}
+	for i := range peers {
+		names = append(names, peerName(i))
+	}
+	for _, name := range names {
+		device, err := client.Device(filepath.Join(s.dir, name))
+		if err == nil {
+			err = server.AddDevice(ctx, state, server.Etcd{}, user, device, name, zerolog.Nop())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func peerName(i int) string { return fmt.Sprintf("peer%d", i+1) }

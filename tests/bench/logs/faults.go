@@ -81,7 +81,7 @@ func slowdown(ctx context.Context, b *report.Bench) (_ []report.Verdict, err err
 		}
 	}
 	return []report.Verdict{{Name: "slowdown", Measured: worst, Bar: 5, Unit: " %"}},
-		report.Table("\nHow much longer mutations and downloads take while a service fails, medians", rows)
+		report.Table("\nHow much longer requests and downloads take while a service fails, medians", rows)
 }
 
 // compare runs the load with and without a fault in turns, and returns by how many percent it takes longer with it: the
