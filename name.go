@@ -13,7 +13,7 @@ const (
 	MaxGroup = 64
 )
 
-// Public is the group everybody is in while there are no accounts.
+// Public is the group of all users: every user is in it, and nobody owns it.
 const Public Group = "public"
 
 // Name is a file's label within a group: one path element that is safe to create and to print. Only ParseName makes
