@@ -92,7 +92,11 @@ func readKey(path string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(buf)
 	block, _ := pem.Decode(buf)
+	if block != nil {
+		defer clear(block.Bytes)
+	}
 	if block == nil || block.Type != pemType {
 		return nil, shoal.Errorf(shoal.Corrupt, "%s is not a private key in PEM; restore it from a backup, or move it away to get a new identity", path)
 	}

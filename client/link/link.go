@@ -296,7 +296,9 @@ func (l *Link) write() {
 		}
 		quiet, pinging = quiet && pinging, false              // a ping is no other frame
 		_ = l.SetWriteDeadline(time.Now().Add(2 * pingEvery)) // while it waits, nobody looks for signs of life
-		if _, err := l.Write(batch); err != nil {
+		_, err := l.Write(batch)
+		clear(batch) // there may have been a password in it
+		if err != nil {
 			l.end(shoal.Errorf(shoal.Unreachable, "writing to %v: %w", l.RemoteAddr(), err))
 			return
 		}

@@ -156,6 +156,7 @@ func (s *secrets) line(what string) ([]byte, error) {
 // readSecretLine reads a line without its end. The error is io.EOF, with code BadRequest, where there is none.
 func readSecretLine(r *bufio.Reader, what string) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
+	defer clear(line)
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, shoal.Errorf(shoal.BadRequest, "%s has more than %d bytes in a line", what, secretLimit)
