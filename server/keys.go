@@ -238,25 +238,25 @@ func (s *state) reissue(ctx context.Context, k *keeper, r *registry.Registry) (e
 	return err
 }
 
-// keysRevoked reacts to revocations of this server's own keys, and does not wait. Its own key's ends the server.
-func (s *Server) keysRevoked(changes []registry.Change) {
+// keysChanged has followKeys look at the realm's keys, and does not wait.
+func (s *Server) keysChanged(changes []registry.Change) {
 	for _, c := range changes {
-		if c.Reason != registry.KeyRevoked {
+		if c.Reason != registry.KeyRevoked && c.Reason != registry.RootReplaced {
 			continue
 		}
 		select {
-		case s.revoked <- struct{}{}:
+		case s.keys <- struct{}{}:
 		default: // it will be looked at
 		}
 	}
 }
 
-// followRevocations replaces the key for tickets when another server of the realm has revoked it, and returns an error when
-// it is the server's own, or ctx's end.
-func (s *Server) followRevocations(ctx context.Context) error {
+// followKeys replaces the key for tickets when another server of the realm has revoked it, says so when the root key was
+// rotated there, and returns an error when it is the server's own key that was revoked. It ends with ctx.
+func (s *Server) followKeys(ctx context.Context) error {
 	for {
 		select {
-		case <-s.revoked:
+		case <-s.keys:
 		case <-ctx.Done():
 			return nil
 		}
@@ -264,6 +264,9 @@ func (s *Server) followRevocations(ctx context.Context) error {
 		if isRevoked(r, st.server.Public()) {
 			return shoal.Errorf(shoal.Untrusted, "the realm revoked this server's key %v; "+
 				"where its root key is in the state folder, the server makes a new one when it is started again", st.server.Device())
+		}
+		if realm := r.Realm(); realm.Root != st.public && st.precedes(realm) {
+			s.log.Error().Err(rotatedElsewhere(st.public, realm.Root)).Msg("clients that have been told refuse this server, and the tickets that it gives")
 		}
 		if !isRevoked(r, st.ticketPublic()) {
 			continue

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,24 @@ import (
 	"shoal/identity"
 	"shoal/wire"
 )
+
+// guarded is a log that goroutines write.
+type guarded struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+func (g *guarded) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.buf.Write(p)
+}
+
+func (g *guarded) String() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.buf.String()
+}
 
 // soon waits for what other goroutines take a moment for.
 func soon(t *testing.T, what string, is func() bool) {
@@ -149,6 +169,12 @@ func TestKeysOfTwoServers(t *testing.T) {
 	must(t, RevokeKey(ctx, folders[0], etcd, keys.Server, "", zerolog.Nop()))
 	want(t, <-ended, shoal.Untrusted, "revoked this server's key")
 
+	var said guarded
+	configs[1].Logger = zerolog.New(&said)
+	b, stopB := start(t, configs[1])
+	if b.state.server.Device().String() == keys.Server {
+		t.Error("it has the key that was revoked")
+	}
 	was := a.Realm()
 	stopA()
 	r, err := OpenRootKey(folders[0])
@@ -156,7 +182,9 @@ func TestKeysOfTwoServers(t *testing.T) {
 	next, err := r.Rotate()
 	must(t, err)
 	must(t, r.Close())
-	a, stopA = start(t, configs[0])
+	_, stopA = start(t, configs[0])
+	soon(t, "it does not say that the root key was rotated", func() bool { return strings.Contains(said.String(), "rotated at another server") })
+	must(t, stopB())
 	_, err = New(ctx, configs[1])
 	want(t, err, shoal.Untrusted, "rotated at another server")
 	stopA()
@@ -164,7 +192,7 @@ func TestKeysOfTwoServers(t *testing.T) {
 		t.Fatalf("imported %v, %v", is, err)
 	}
 	a, stopA = start(t, configs[0])
-	b, stopB := start(t, configs[1])
+	b, stopB = start(t, configs[1])
 	if a.Realm() != next || b.Realm() != next || b.state.server.Device().String() == keys.Server {
 		t.Errorf("the realms are %v and %v, of %v, and then %v", a.Realm(), b.Realm(), was, next)
 	}

@@ -56,8 +56,7 @@ func (s *state) settleRoot(ctx context.Context, k *keeper, r *registry.Registry,
 	case realm.Root == root && code == "":
 		return "", s.adopt(realm.Successors)
 	case realm.Root != root && s.precedes(realm):
-		return "", shoal.Errorf(shoal.Untrusted, "the realm's root key was rotated at another server, from %v to %v: export it there "+
-			"(shoal server realm export), and import it into this server's folder (shoal server realm import)", root, realm.Root)
+		return "", rotatedElsewhere(root, realm.Root)
 	case realm.Root != root && realm.Root != (shoal.RealmKey{}) && !s.succeeds(realm.Root):
 		return "", shoal.Errorf(shoal.Untrusted, "the state belongs to the realm %v, and the folder has the key of another one, %v: "+
 			"import the right one (shoal server realm import)", realm.Root, root)
@@ -102,6 +101,11 @@ func (s *state) succeeds(earlier shoal.RealmKey) bool {
 	certificate := s.certify()
 	newest, err := identity.NewAuthority(earlier).VerifyServer(certificate, s.server.Public(), time.Now())
 	return err == nil && newest == s.public
+}
+
+func rotatedElsewhere(from, to shoal.RealmKey) error {
+	return shoal.Errorf(shoal.Untrusted, "the realm's root key was rotated at another server, from %v to %v: export it there "+
+		"(shoal server realm export), and import it into this server's folder (shoal server realm import)", from, to)
 }
 
 // precedes reports whether the state's realm key follows from the folder's.

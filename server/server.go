@@ -54,7 +54,7 @@ type Server struct {
 	host      *session.Host
 	control   *ownsocket.Server // nil in tests of what is in memory
 	firstCode identity.Code     // of the first user; "" where there is one
-	revoked   chan struct{}     // capacity 1: keys were
+	keys      chan struct{}     // capacity 1: the realm's keys changed
 	beside    background
 	log       zerolog.Logger
 }
@@ -130,7 +130,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 	sessions.Store(uint64(time.Now().UnixMicro()))
 	warnOfFewFiles(c)
 	s := &Server{
-		state: st, keeper: new(keeper), listener: listener, admission: a, log: c.Logger, revoked: make(chan struct{}, 1),
+		state: st, keeper: new(keeper), listener: listener, admission: a, log: c.Logger, keys: make(chan struct{}, 1),
 		host: &session.Host{
 			Responder: identity.Responder{
 				Key: st.server, Serves: wire.ServiceServer, Transport: c.Transport,
@@ -147,7 +147,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 	}
 	s.host.Registry.Changed = func(changes []registry.Change) {
 		s.host.Changed(changes)
-		s.keysRevoked(changes)
+		s.keysChanged(changes)
 	}
 	s.attach(nil)
 	return s
@@ -188,7 +188,7 @@ func (s *Server) Run(ctx context.Context) error {
 	watching.Go(func() { s.serveHolder(ctx) })
 	var revoked error
 	watching.Go(func() {
-		if revoked = s.followRevocations(ctx); revoked != nil {
+		if revoked = s.followKeys(ctx); revoked != nil {
 			cancel()
 		}
 	})

@@ -16,6 +16,7 @@ const (
 	FileGone     // no name stands for the file any more
 	SharingEnded // copies of these devices are not to be offered any more
 	KeyRevoked   // a key of the realm does not count any more, which concerns everybody
+	RootReplaced // the realm has another root key, which concerns its servers
 )
 
 // Reason is one of the constants above.
@@ -65,6 +66,8 @@ func (c *changes) before(s *state, e meta.Event) {
 		}
 	case *meta.Object:
 		c.object(s, r, e.Deleted)
+	case *meta.Realm:
+		c.keys = append(c.keys, s.realmReplaced(r)...)
 	case *meta.Revocation:
 		if !e.Deleted {
 			c.keys = append(c.keys, revocations{r.Key: r}.begun(s.revoked)...)
@@ -164,7 +167,7 @@ func (c *changes) after(s *state) []Change {
 
 // ended compares with a later state, of which the events are not known.
 func (s *state) ended(later *state) (all []Change) {
-	all = later.revoked.begun(s.revoked)
+	all = append(later.revoked.begun(s.revoked), s.realmReplaced(&later.realm)...)
 	for name, g := range s.groups {
 		then := later.groups[name]
 		devices := s.devicesIn(g)

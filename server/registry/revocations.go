@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"shoal"
 	"shoal/server/meta"
 )
 
@@ -19,6 +20,14 @@ func (r revocations) begun(earlier revocations) (all []Change) {
 		}
 	}
 	return all
+}
+
+// realmReplaced tells whether the realm's root key is another one in what is to come.
+func (s *state) realmReplaced(by *meta.Realm) []Change {
+	if was := s.realm.Root; was == by.Root || was == (shoal.RealmKey{}) {
+		return nil
+	}
+	return []Change{{Reason: RootReplaced, Key: by.Root}}
 }
 
 // Revocations returns those of the realm's keys, in the order of the keys. They may have expired, and must not be changed.

@@ -192,6 +192,43 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// Keys that are revoked, again, or meanwhile, are told of once, and so is another root key; no key is missed when it is there
+// no more.
+func TestRealmKeysChange(t *testing.T) {
+	r, told := fed(t)
+	revoked := func(key byte, chain string) *meta.Revocation {
+		return &meta.Revocation{Key: [32]byte{key}, Chain: []byte(chain)}
+	}
+	root := func(key byte) *meta.Realm { return &meta.Realm{Root: shoal.RealmKey{key}} }
+	change := func(key byte, chain string) Change {
+		return Change{Reason: KeyRevoked, Key: [32]byte{key}, Chain: []byte(chain)}
+	}
+	expect := func(what string, want ...Change) {
+		t.Helper()
+		if !reflect.DeepEqual(*told, want) {
+			t.Errorf("%s: told %+v, want %+v", what, *told, want)
+		}
+		*told = nil
+	}
+	r.Apply([]meta.Event{{Record: revoked(1, "a")}, {Record: root(7)}}, 11)
+	expect("a key and the first root key", change(1, "a"))
+	r.Apply([]meta.Event{{Record: revoked(1, "a")}, {Record: revoked(1, "b")}, {Record: root(8)}}, 12)
+	expect("again, and a second root key", change(1, "b"), Change{Reason: RootReplaced, Key: [32]byte{8}})
+	all := append(lab(), revoked(1, "b"), revoked(2, "c"), root(9))
+	if err := r.Replace(listed(all, nil), 13); err != nil {
+		t.Fatal(err)
+	}
+	expect("meanwhile", change(2, "c"), Change{Reason: RootReplaced, Key: [32]byte{9}})
+	if is := r.Revocations(); len(is) != 2 || is[0].Key != [32]byte{1} || string(r.Revocation([32]byte{2}).Chain) != "c" {
+		t.Errorf("the revocations are %+v", is)
+	}
+	r.Apply([]meta.Event{{Record: revoked(1, ""), Deleted: true}}, 14)
+	expect("none")
+	if r.Revocation([32]byte{1}) != nil || len(r.Revocations()) != 1 {
+		t.Error("it is there still")
+	}
+}
+
 // Who stopped sharing while nobody listened is told so when the whole state comes: in place of the publisher's copies, or of
 // another's; and who shares still is not.
 func TestReplaceTellsOfSharing(t *testing.T) {

@@ -85,19 +85,17 @@ func (h *Host) concerned(c *registry.Change) []*Session {
 // Changed tells sessions what ended, and ends their offers of it. It is for Registry.Changed, and does not wait.
 func (h *Host) Changed(changes []registry.Change) {
 	for _, c := range changes {
-		if c.Reason == registry.KeyRevoked {
+		switch c.Reason {
+		case registry.RootReplaced: // clients learn it when they connect
+		case registry.KeyRevoked:
 			event := wire.AppendEvent(nil, wire.KindRevoked, &wire.Revocation{Chain: c.Chain})
 			for _, s := range h.Hub.all() {
 				s.push(event)
 			}
-			continue
-		}
-		sessions := h.concerned(&c)
-		switch c.Reason {
 		case registry.FileGone, registry.SharingEnded:
-			h.fileGone(c, sessions)
+			h.fileGone(c, h.concerned(&c))
 		default:
-			h.epochRaised(c, sessions)
+			h.epochRaised(c, h.concerned(&c))
 		}
 	}
 }
