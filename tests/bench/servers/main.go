@@ -20,6 +20,9 @@ func main() {
 		Figures: []report.Figure{
 			{Name: "reads", Measure: reads},
 			{Name: "idle-conn", Measure: idleConnections},
+			{Name: "mutations", Measure: mutations},
+			{Name: "start", Measure: start},
+			{Name: "login-flood", Measure: loginFlood},
 		},
 	}.Main()
 }

@@ -62,7 +62,11 @@ type client struct {
 
 // connect opens a connection as a device.
 func (s *server) connect(ctx context.Context, device *identity.Key) (*client, error) {
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", s.event.Address)
+	return s.connectBy(ctx, new(net.Dialer), device)
+}
+
+func (s *server) connectBy(ctx context.Context, dialer *net.Dialer, device *identity.Key) (*client, error) {
+	nc, err := dialer.DialContext(ctx, "tcp", s.event.Address)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the server: %w", err)
 	}
