@@ -48,7 +48,9 @@ func TestRevokedServer(t *testing.T) {
 		t.Errorf("after a restart: %v", err)
 		again.Close()
 	}
-	s.key = identity.NewKey() // another one of the realm's
+	another := newRealmServer(t) // of the same realm
+	another.realm = s.realm
+	c.Server = another.listener.Addr().String()
 	again, err := Open(t.Context(), c, Silent, nil)
 	must(t, err)
 	again.Close()
