@@ -49,7 +49,7 @@ func newList() *cobra.Command {
 		},
 	}
 	c.add(cmd)
-	cmd.Long = cmd.Short + ".\n\nWithout a GROUP, that is the open group. Each line has the size, the number of sources that have the whole file (and, after a plus, of those that have a part),\n" +
+	cmd.Long = cmd.Short + ".\n\nWithout a GROUP, that is public, the group of all users. Each line has the size, the number of sources that have the whole file (and, after a plus, of those that have a part),\n" +
 		"the FileID, the media type and the name. The type is told from the file's content; with a question mark it is guessed\n" +
 		"from the name, as its publisher gave no sample. shoal info shows more."
 	return cmd

@@ -7,7 +7,7 @@ import (
 	"shoal/wire"
 )
 
-// parseTarget splits GROUP/NAME at the first slash: neither can have one. What has none is in the open group.
+// parseTarget splits GROUP/NAME at the first slash: neither can have one. What has none is in shoal.Public.
 func parseTarget(given string) (group shoal.Group, name string, err error) {
 	before, after, found := strings.Cut(given, "/")
 	if !found {
