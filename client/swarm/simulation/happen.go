@@ -1,0 +1,241 @@
+package simulation
+
+import (
+	"slices"
+
+	"shoal"
+	"shoal/client/swarm"
+	"shoal/client/swarm/upload"
+)
+
+// maxJoined is how many connections a peer takes.
+const maxJoined = 512
+
+// happen does what is due.
+func (s *simulator) happen(h happening) {
+	switch h.kind {
+	case arrive:
+		s.arrive(s.nodes[h.node])
+	case die:
+		s.leave(s.nodes[h.node], h.flag)
+	case tick:
+		s.tick(s.nodes[h.node])
+	case lookup:
+		s.lookup(s.nodes[h.node])
+	case transmitted:
+		s.transmitted(s.nodes[h.node], h.flow, h.block.length)
+	case have:
+		s.have(s.nodes[h.node], int(h.block.piece))
+	case reach:
+		s.reach(h.flow)
+	default:
+		if !h.flow.closed {
+			s.onFlow(h.flow, h)
+		}
+	}
+}
+
+func (s *simulator) tick(n *node) {
+	if n.dead {
+		return
+	}
+	s.stepUpload(n, upload.Event{Kind: upload.Tick})
+	s.step(n, swarm.Event{Kind: swarm.Tick})
+	s.after(swarm.TickEvery, happening{kind: tick, node: n.index})
+}
+
+// reach is a request to join that comes to the source.
+func (s *simulator) reach(f *flow) {
+	src := f.src
+	if f.closed || src.dead && src.group.Hang {
+		return
+	}
+	if src.dead || src.group.Selfish || len(src.in) >= maxJoined {
+		s.after(s.latency(src, f.dst), happening{kind: lost, flow: f})
+		return
+	}
+	src.in = append(src.in, f)
+	s.after(s.latency(src, f.dst), happening{kind: joinReply, flow: f})
+	s.stepUpload(src, upload.Event{Kind: upload.Joined, Peer: f.dst.id()})
+	if src.upload.SuperSeeding() {
+		for i := range s.pieces {
+			if f.dst.have[i/8]&(0x80>>(i%8)) != 0 {
+				s.stepUpload(src, upload.Event{Kind: upload.PeerHas, Peer: f.dst.id(), Piece: i})
+			}
+		}
+	}
+}
+
+// onFlow is what comes to either end of a flow that is open.
+func (s *simulator) onFlow(f *flow, h happening) {
+	ev := swarm.Event{Peer: f.src.id(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length)}
+	switch h.kind {
+	case ask, takeBack:
+		s.asked(f, h)
+		return
+	case delivered:
+		s.delivered(f, h.block)
+		return
+	case toldAll:
+		s.toldAll(f)
+		return
+	case lost:
+		s.closeFlow(f)
+		ev.Kind = swarm.Lost
+	case joinReply:
+		if f.src.dead {
+			return
+		}
+		f.connected = true
+		ev.Kind, ev.Choked = swarm.Connected, f.src.upload.Choked(f.dst.id())
+		if f.all = !f.src.upload.SuperSeeding(); f.all {
+			ev.Whole, ev.Bitfield = f.src.held == s.pieces, f.src.have
+		}
+	case refusal:
+		k := slices.Index(f.asked, h.block)
+		if k < 0 {
+			return
+		}
+		f.asked = slices.Delete(f.asked, k, k+1)
+		ev.Kind, ev.Code = swarm.Refused, shoal.Code(h.node)
+	case told:
+		ev.Kind = swarm.Have
+	case choked:
+		f.asked = f.asked[:0]
+		ev.Kind = swarm.Choked
+	case unchoked:
+		ev.Kind = swarm.Unchoked
+	case manifest:
+		if f.src.dead {
+			return
+		}
+		ev.Kind = swarm.ManifestVerified
+		if f.src.group.Lie == Forges {
+			ev.Kind = swarm.ManifestBad
+		}
+		s.step(f.dst, ev)
+		ev = swarm.Event{Kind: swarm.Opened}
+		if h := f.src.group.Lie == Forges; h {
+			return
+		}
+	case hashes:
+		s.hashes(f, ev)
+		return
+	}
+	s.step(f.dst, ev)
+}
+
+// asked takes a request for a block, or takes it back.
+func (s *simulator) asked(f *flow, h happening) {
+	src := f.src
+	if src.dead {
+		return
+	}
+	switch src.group.Lie {
+	case Silent:
+		return
+	case Stale:
+		if h.kind == ask {
+			s.after(s.latency(src, f.dst), happening{kind: refusal, flow: f, block: h.block, node: int32(shoal.NotHeld)})
+		}
+		return
+	}
+	kind := upload.Asked
+	if h.kind == takeBack {
+		kind = upload.Canceled
+	}
+	s.stepUpload(src, upload.Event{
+		Kind: kind, Peer: f.dst.id(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length),
+	})
+}
+
+// delivered is a block that is there.
+func (s *simulator) delivered(f *flow, b block) {
+	n := f.dst
+	if n.dead {
+		return
+	}
+	n.got += int64(b.length)
+	k := slices.Index(f.asked, b)
+	if k < 0 {
+		return // canceled meanwhile
+	}
+	f.asked = slices.Delete(f.asked, k, k+1)
+	if s.lies {
+		s.place(f, b)
+	}
+	s.stepUpload(n, upload.Event{Kind: upload.Gave, Peer: f.src.id(), Length: int(b.length)})
+	s.step(n, swarm.Event{
+		Kind: swarm.BlockArrived, Peer: f.src.id(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
+	})
+}
+
+// place notes who has sent a block first.
+func (s *simulator) place(f *flow, b block) {
+	units := f.dst.parts[b.piece]
+	if units == nil {
+		_, length := s.object.PieceRange(int(b.piece))
+		units = make([]int32, max(1, (length+shoal.BlockUnit-1)/shoal.BlockUnit))
+		f.dst.parts[b.piece] = units
+	}
+	from := f.src.index + 1
+	if f.src.group.Lie == Flips || f.src.group.Lie == Forges {
+		from = -from
+	}
+	for u := b.begin / shoal.BlockUnit; u <= (b.begin+max(b.length, 1)-1)/shoal.BlockUnit; u++ {
+		if units[u] == 0 {
+			units[u] = from
+		}
+	}
+}
+
+// hashes answers a request for HASHES.
+func (s *simulator) hashes(f *flow, ev swarm.Event) {
+	if f.src.dead || f.src.group.Lie == Silent || f.src.group.Lie == Trickles {
+		return
+	}
+	ev.Kind = swarm.HashesVerified
+	if f.src.group.Lie != "" {
+		ev.Kind = swarm.HashesBad
+	}
+	for u, from := range f.dst.bad[int32(ev.Piece)] {
+		if from < 0 && ev.Kind == swarm.HashesVerified {
+			s.step(f.dst, swarm.Event{Kind: swarm.BlockBad, Piece: ev.Piece, Begin: u * shoal.BlockUnit, Length: shoal.BlockUnit})
+		}
+	}
+	s.step(f.dst, ev)
+}
+
+// have tells all who are connected of a piece.
+func (s *simulator) have(n *node, piece int) {
+	if n.dead {
+		return
+	}
+	ev := swarm.Event{Kind: swarm.Have, Peer: n.id(), Piece: piece}
+	for k := 0; k < len(n.in); k++ { // one that is done meanwhile takes itself out
+		if f := n.in[k]; f.connected && f.all && f.dst.done == 0 {
+			s.step(f.dst, ev)
+		}
+	}
+	for _, seed := range s.nodes[:min(len(s.nodes), maxJoined)] {
+		if seed.upload == nil || !seed.upload.SuperSeeding() {
+			continue
+		}
+		if f := n.out[seed.index]; f != nil {
+			s.stepUpload(seed, upload.Event{Kind: upload.PeerHas, Peer: n.id(), Piece: piece})
+		}
+	}
+}
+
+func (s *simulator) toldAll(f *flow) {
+	if f.all || !f.connected {
+		return
+	}
+	f.all = true
+	ev := swarm.Event{Kind: swarm.Have, Peer: f.src.id()}
+	for ev.Piece = range s.pieces {
+		if f.src.have[ev.Piece/8]&(0x80>>(ev.Piece%8)) != 0 {
+			s.step(f.dst, ev)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package simulation
+
+import "time"
+
+// flow is one connection, on which blocks go from a source to the peer that has joined it.
+type flow struct {
+	src, dst  *node
+	connected bool // dst's engine knows
+	closed    bool
+	all       bool // dst may know of all that src has
+
+	sending block // what src sends at the moment
+	left    int32 // bytes of it that are not transmitted; -1 for nothing to send
+	inRing  bool  // it waits for src's uplink
+	underway
+	asked []block // that dst waits for
+}
+
+// underway is what is on its way on a flow.
+type underway struct {
+	bytes  int32
+	chunks []chunk // in the order in which they arrive
+}
+
+type chunk struct {
+	at    time.Duration
+	bytes int32
+}
+
+// expire forgets what has arrived by now.
+func (u *underway) expire(now time.Duration) {
+	k := 0
+	for k < len(u.chunks) && u.chunks[k].at <= now {
+		u.bytes -= u.chunks[k].bytes
+		k++
+	}
+	if k > 0 {
+		u.chunks = u.chunks[:copy(u.chunks, u.chunks[k:])]
+	}
+}
+
+// window is how many bytes may be on their way: what the path holds, and a little that waits at the bottleneck.
+func (f *flow) window(quantum int32) int32 {
+	rate := min(f.src.up, f.dst.down)
+	return 4*quantum + int32(min(rate*2*(f.src.delay+f.dst.delay).Seconds(), 64<<20))
+}
+
+// transmit sends the next part of a block on the node's uplink, of each flow in turn: so it is shared in equal parts by
+// all who have something to send, as TCP does in the long run. What comes then waits for the other's downlink.
+func (s *simulator) transmit(n *node) {
+	if n.busy || n.dead {
+		return
+	}
+	earliest := time.Duration(-1)
+	for range len(n.ring) {
+		f := n.ring[0]
+		n.ring = append(n.ring[:copy(n.ring, n.ring[1:])], nil)[:len(n.ring)-1]
+		f.inRing = false
+		if f.closed || f.left < 0 {
+			continue
+		}
+		f.expire(s.now)
+		if f.bytes > 0 && f.bytes >= f.window(s.quantum) {
+			if at := f.chunks[0].at; earliest < 0 || at < earliest {
+				earliest = at
+			}
+			s.enter(f)
+			continue
+		}
+		n.busy = true
+		part := min(f.left, s.quantum)
+		s.after(seconds(float64(part)/n.up), happening{kind: transmitted, node: n.index, flow: f, block: block{length: part}})
+		return
+	}
+	if earliest >= 0 { // all wait for what is on its way
+		n.busy = true
+		s.after(earliest-s.now, happening{kind: transmitted, node: n.index})
+	}
+}
+
+// enter lets a flow wait for its source's uplink.
+func (s *simulator) enter(f *flow) {
+	if !f.inRing {
+		f.inRing = true
+		f.src.ring = append(f.src.ring, f)
+	}
+}
+
+// transmitted moves on what the uplink has sent.
+func (s *simulator) transmitted(n *node, f *flow, part int32) {
+	n.busy = false
+	if f != nil && !f.closed && f.left >= 0 && !n.dead {
+		f.left -= part
+		n.sent += int64(part)
+		at := s.now + n.delay + f.dst.delay
+		f.dst.downFree = max(f.dst.downFree, at) + seconds(float64(part)/f.dst.down)
+		f.chunks = append(f.chunks, chunk{f.dst.downFree, part})
+		f.bytes += part
+		if f.left <= 0 {
+			done := f.sending
+			f.left = -1
+			s.at(f.dst.downFree, happening{kind: delivered, flow: f, block: done})
+			s.sent(f, done)
+		} else {
+			s.enter(f)
+		}
+	}
+	s.transmit(n)
+}
+
+// latency is how long a short message takes from n to m: what n has to send stands before it.
+func (s *simulator) latency(n, m *node) time.Duration {
+	queued := seconds(float64(len(n.ring)) * float64(s.quantum) / n.up)
+	return n.delay + m.delay + min(queued, 50*time.Millisecond) + 100*time.Microsecond
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,243 @@
+package simulation
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+
+	"shoal"
+	"shoal/client/swarm"
+	"shoal/client/swarm/upload"
+)
+
+// simulator is a simulation that runs.
+type simulator struct {
+	config  Config
+	object  shoal.Object
+	pieces  int
+	quantum int32 // bytes that a link sends at a time
+	now     time.Duration
+	queue   queue
+	nodes   []*node
+	alive   []*node // in the order in which they arrived
+	seeds   int     // honest peers that have everything from the beginning
+	rand    *rand.Rand
+	lies    bool
+	waiting int // downloaders that are neither done nor gone
+	first   time.Duration
+	seeded  int64 // bytes that the seeds had sent when the first was done
+	steps   int64
+}
+
+// node is one peer.
+type node struct {
+	index    int32
+	group    *Group
+	up, down float64 // bytes a second
+	delay    time.Duration
+	engine   *swarm.Engine // nil for those who need nothing
+	upload   *upload.Machine
+	have     []byte
+	held     int
+	here     bool // it has arrived
+	dead     bool
+	done     time.Duration // 0 for not
+	began    time.Duration
+	in       []*flow // who joined it
+	out      map[int32]*flow
+	ring     []*flow // that wait for the uplink
+	busy     bool
+	downFree time.Duration
+	sent     int64 // bytes
+	got      int64
+	actions  []swarm.Action
+	answers  []upload.Action
+	parts    map[int32][]int32 // with lies: who sent each unit of the pieces in assembly; -1 - index when it is false
+	bad      map[int32][]int32 // and of those that were bad
+	sources  []swarm.PeerState // when it was done
+	failed   bool
+}
+
+// Run runs a simulation. The error has code BadRequest for what cannot be simulated.
+func Run(c Config) (*Report, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	c.setDefaults()
+	s := &simulator{config: c, object: shoal.Object{Size: c.Size}, rand: rand.New(rand.NewPCG(c.Seed, 2))}
+	s.pieces = s.object.Pieces()
+	s.populate()
+	for len(s.queue.items) > 0 && s.waiting > 0 {
+		h := s.queue.pop()
+		if s.now = h.at; s.now > time.Duration(c.Limit) {
+			break
+		}
+		s.happen(h)
+	}
+	return s.report(), nil
+}
+
+func rate(mbit, goodput float64) float64 {
+	if mbit == 0 {
+		mbit = noLimit
+	}
+	return mbit * 1e6 / 8 * goodput
+}
+
+// populate makes all peers, and lets them arrive at their times.
+func (s *simulator) populate() {
+	for g := range s.config.Groups {
+		group := &s.config.Groups[g]
+		s.lies = s.lies || group.Lie == Flips || group.Lie == Forges
+		for k := range group.Count {
+			n := &node{
+				index: int32(len(s.nodes)), group: group, delay: time.Duration(group.Delay), out: map[int32]*flow{},
+				up: rate(group.Up, s.config.Goodput), down: rate(group.Down, s.config.Goodput),
+			}
+			s.nodes = append(s.nodes, n)
+			if group.Lie == Trickles {
+				n.up = 1
+			}
+			if group.Whole && group.Lie == "" {
+				s.seeds++
+			}
+			if !group.Whole {
+				s.waiting++
+			}
+			start := time.Duration(group.Start) + time.Duration(k)*time.Duration(group.Every)
+			s.at(start, happening{kind: arrive, node: n.index})
+			if group.DieAt > 0 {
+				s.at(time.Duration(group.DieAt), happening{kind: die, node: n.index, flag: group.Hang})
+			}
+		}
+	}
+	s.quantum = 16 << 10
+	if len(s.nodes) > 200 {
+		s.quantum = 64 << 10
+	}
+}
+
+func (s *simulator) at(t time.Duration, h happening) {
+	h.at = max(t, s.now)
+	s.queue.push(h)
+}
+
+func (s *simulator) after(d time.Duration, h happening) { s.at(s.now+d, h) }
+
+func (n *node) id() swarm.PeerID {
+	id := swarm.PeerID{Session: 1}
+	binary.LittleEndian.PutUint32(id.Device[:], uint32(n.index))
+	return id
+}
+
+func (s *simulator) nodeOf(id swarm.PeerID) *node {
+	return s.nodes[binary.LittleEndian.Uint32(id.Device[:])]
+}
+
+// arrive starts a peer.
+func (s *simulator) arrive(n *node) {
+	n.here, n.began = true, s.now
+	s.alive = append(s.alive, n)
+	n.have = make([]byte, (s.pieces+63)/64*8)
+	if n.group.Whole {
+		for i := range s.pieces {
+			n.have[i/8] |= 0x80 >> (i % 8)
+		}
+		n.held = s.pieces
+	} else {
+		n.parts, n.bad = map[int32][]int32{}, map[int32][]int32{}
+		n.engine = swarm.New(swarm.Config{
+			Object: s.object, Seed: s.config.Seed<<20 + uint64(n.index), Peers: s.config.Peers,
+			Alpha: s.config.Alpha, Beta: s.config.Beta, K: s.config.K, Without: s.config.Without,
+		})
+		s.after(0, happening{kind: lookup, node: n.index})
+	}
+	n.upload = upload.New(upload.Config{
+		Object: s.object, Whole: n.group.Whole, Seed: s.config.Seed<<20 + uint64(n.index), Without: s.config.WithoutUpload,
+	})
+	if n.group.Whole && s.seeds == 1 && n.group.Lie == "" {
+		s.stepUpload(n, upload.Event{Kind: upload.OnlySeed, Whole: true})
+	}
+	// Not all in the same moment.
+	s.after(time.Duration(s.rand.Int64N(int64(swarm.TickEvery))), happening{kind: tick, node: n.index})
+}
+
+// lookup tells a peer of up to as many others as it connects to, whoever they are.
+func (s *simulator) lookup(n *node) {
+	if n.dead || n.done > 0 {
+		return
+	}
+	want := s.config.Peers
+	if len(s.alive) <= want+1 {
+		for _, other := range s.alive {
+			s.offer(n, other)
+		}
+	} else {
+		for range want {
+			s.offer(n, s.alive[s.rand.IntN(len(s.alive))])
+		}
+	}
+	pause := 15 * time.Second
+	if len(n.out) == 0 {
+		pause = 2 * time.Second
+	}
+	s.after(pause, happening{kind: lookup, node: n.index})
+}
+
+func (s *simulator) offer(n, other *node) {
+	if other != n && !other.group.Selfish && (!other.dead || other.group.Hang) {
+		s.step(n, swarm.Event{Kind: swarm.Found, Peer: other.id()})
+	}
+}
+
+// leave ends a peer. With hang nobody is told.
+func (s *simulator) leave(n *node, hang bool) {
+	if n.dead || !n.here {
+		return
+	}
+	n.dead = true
+	if n.engine != nil && n.done == 0 {
+		s.waiting--
+	}
+	for k, other := range s.alive {
+		if other == n {
+			s.alive = append(s.alive[:k], s.alive[k+1:]...)
+			break
+		}
+	}
+	if hang {
+		return
+	}
+	for _, f := range append([]*flow(nil), n.in...) {
+		s.after(s.latency(n, f.dst), happening{kind: lost, flow: f})
+	}
+	s.hangUp(n)
+}
+
+// hangUp ends the flows to a peer.
+func (s *simulator) hangUp(n *node) {
+	for i := range s.nodes { // in an order that is the same each time
+		if len(n.out) == 0 {
+			break
+		}
+		if f := n.out[int32(i)]; f != nil {
+			s.closeFlow(f)
+		}
+	}
+}
+
+// closeFlow ends a flow, as its source sees it.
+func (s *simulator) closeFlow(f *flow) {
+	if f.closed {
+		return
+	}
+	f.closed = true
+	delete(f.dst.out, f.src.index)
+	for k, other := range f.src.in {
+		if other == f {
+			f.src.in = append(f.src.in[:k], f.src.in[k+1:]...)
+			s.stepUpload(f.src, upload.Event{Kind: upload.Left, Peer: f.dst.id()})
+			break
+		}
+	}
+}
