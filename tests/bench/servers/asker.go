@@ -14,27 +14,33 @@ import (
 )
 
 const (
-	burst  = 32  // requests that are sent together
-	bursts = 128 // that an asker has
+	burst   = 32  // requests that are sent together
+	bursts  = 128 // in a script
+	scripts = 4   // few, so that they take little of the processor's caches
 )
 
-// asker sends requests over one connection that were made beforehand, so that it takes little of the processor, and checks
-// every reply: that it answers what was asked and has not been answered, that it tells of the right object, and that
+// script is requests that were made beforehand, and what the replies to them must be.
+type script struct {
+	frames [bursts][]byte         // the ids of burst i are from i*burst+1 on
+	want   [bursts * burst][]byte // what each reply's body must have after the revision
+}
+
+// asker sends the requests of a script again and again over one connection, so that it takes little of the processor, and
+// checks every reply: that it answers what was asked and has not been answered, that it tells of the right object, and that
 // somebody has that. One goroutine may send while another receives.
 type asker struct {
-	nc     net.Conn
-	frames [bursts][]byte         // what is sent; the ids of burst i are from i*burst+1 on
-	next   int                    // the burst to send
-	want   [bursts * burst][]byte // what each reply's body must have after the revision
-	open   [bursts]uint32         // a bit for each reply of a burst that is to come
-	in     []byte                 // what was received
-	r, w   int                    // where the rest of it is
+	*script
+	nc   net.Conn
+	next int            // the burst to send
+	open [bursts]uint32 // a bit for each reply of a burst that is to come
+	in   []byte         // what was received
+	r, w int            // where the rest of it is
 }
 
 // askers returns one for each client. Each one's first reply has been looked at closely.
 func (l *library) askers() ([]*asker, error) {
 	var all []*asker
-	random := rand.New(rand.NewPCG(1, 2))
+	of := l.newScripts()
 	for i, c := range l.clients {
 		o := l.objects[i+1] // of which the next client is the source
 		var reply wire.LookupReply
@@ -45,28 +51,40 @@ func (l *library) askers() ([]*asker, error) {
 		if reply.Content != o.content || len(reply.Sources) != 1 || reply.Sources[0].Device != source || reply.Revision == 0 {
 			return nil, fmt.Errorf("LOOKUP of %q is answered by %+v", o.name, reply)
 		}
-		all = append(all, l.newAsker(c, random))
+		all = append(all, newAsker(c.Conn.Conn, of[i%scripts], i*bursts/len(l.clients)))
 	}
 	return all, nil
 }
 
-// newAsker returns one that asks for objects at random, for half of them by FileID.
-func (l *library) newAsker(c *client, random *rand.Rand) *asker {
-	a := &asker{nc: c.Conn.Conn, in: make([]byte, 64<<10)}
-	for i := range bursts {
-		for j := range burst {
-			o := l.objects[random.IntN(len(l.objects))]
-			m := wire.Lookup{Group: libraryName, Name: o.name}
-			if j%2 == 0 {
-				m.Name, m.File = "", o.content.ID
+// newScripts returns scripts that ask for objects at random, for half of them by FileID.
+func (l *library) newScripts() (all [scripts]*script) {
+	random := rand.New(rand.NewPCG(1, 2))
+	want := make([][]byte, len(l.objects))
+	for i, o := range l.objects {
+		want[i] = xdr.AppendFixed(xdr.AppendString(nil, o.name), o.content.ID[:])
+		want[i] = xdr.AppendInt64(want[i], o.content.Size)
+		want[i] = xdr.AppendUint32(want[i], 1) // one source has the whole object
+	}
+	for s := range all {
+		all[s] = new(script)
+		for id := range bursts * burst {
+			object := random.IntN(len(l.objects))
+			m := wire.Lookup{Group: libraryName, Name: l.objects[object].name}
+			if id%2 == 0 {
+				m.Name, m.File = "", l.objects[object].content.ID
 			}
-			id := i*burst + j
-			a.frames[i] = wire.AppendRequest(a.frames[i], wire.KindLookup, uint32(id+1), &m)
-			want := xdr.AppendString(nil, o.name)
-			want = xdr.AppendFixed(want, o.content.ID[:])
-			want = xdr.AppendInt64(want, o.content.Size)
-			a.want[id] = xdr.AppendUint32(want, 1) // one source has the whole object
+			frames := &all[s].frames[id/burst]
+			*frames = wire.AppendRequest(*frames, wire.KindLookup, uint32(id+1), &m)
+			all[s].want[id] = want[object]
 		}
+	}
+	return all
+}
+
+// newAsker returns one that begins with a burst of a script.
+func newAsker(nc net.Conn, s *script, first int) *asker {
+	a := &asker{script: s, nc: nc, next: first, in: make([]byte, 32<<10)}
+	for i := range a.open {
 		a.open[i] = 1<<burst - 1
 	}
 	return a

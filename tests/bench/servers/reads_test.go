@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"go.uber.org/goleak"
 
 	"shoal"
-	"shoal/identity"
 	"shoal/wire"
 	"shoal/wire/wiretest"
 )
@@ -57,8 +55,7 @@ func (l *library) librarian(t *testing.T, c *wire.Conn, change func(reply *wire.
 
 func pipeAsker(l *library) (*asker, *wire.Conn) {
 	near, far := wiretest.Pipe()
-	a := l.newAsker(&client{Established: &identity.Established{Conn: wire.NewConn(near)}}, rand.New(rand.NewPCG(1, 1)))
-	return a, wire.NewConn(far)
+	return newAsker(near, l.newScripts()[0], bursts-1), wire.NewConn(far)
 }
 
 func TestAskerChecksReplies(t *testing.T) {
