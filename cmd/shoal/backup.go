@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/rs/zerolog"
@@ -37,13 +38,19 @@ func newBackup() *cobra.Command {
 			"passwords are in it, so nobody else may read it. The realm's root key is not: 'shoal server realm export' writes that.",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			path, err := filepath.Abs(given[0])
-			if err != nil {
+			if err := checkPath(given[0]); err != nil {
 				return err
+			}
+			path, err := filepath.Abs(given[0])
+			if err == nil {
+				_, err = os.ReadDir(filepath.Dir(path)) // a server that runs would not tell errors apart
+			}
+			if err != nil {
+				return pathError(err)
 			}
 			revision, err := server.Backup(cmd.Context(), c.state, etcd, path, c.logger(zerolog.WarnLevel))
 			if err != nil {
-				return err
+				return pathError(err)
 			}
 			if c.json {
 				printJSON(map[string]any{"event": "backup", "file": path, "revision": revision})
@@ -67,9 +74,12 @@ func newRestore() *cobra.Command {
 			"folder stay as they are. In a new folder, bring the realm's root key back with 'shoal server realm import' as well.",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := checkPath(given[0]); err != nil {
+				return err
+			}
 			info, err := server.Restore(cmd.Context(), c.state, given[0], c.logger(zerolog.WarnLevel))
 			if err != nil {
-				return err
+				return pathError(err)
 			}
 			if c.json {
 				printJSON(map[string]any{"event": "restored", "revision": info.Revision, "keys": info.Keys})

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"unicode"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -34,15 +35,15 @@ func newServer() *cobra.Command {
 			if config.LogReaders, err = parseDevices("--log-reader", readers); err != nil {
 				return err
 			}
+			if config.Registration, err = parseRegistration(registration); err != nil {
+				return err
+			}
 			logger, err := log.open(&c, server.Device)
 			if err != nil {
 				return err
 			}
 			defer log.close()
 			config.State, config.Logger = c.state, logger
-			if config.Registration, err = parseRegistration(registration); err != nil {
-				return err
-			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
 				return err
@@ -143,7 +144,27 @@ func newPeer() *cobra.Command {
 // grow by as much garbage as Go thinks is small.
 func keepHeapSmall() { debug.SetGCPercent(5) }
 
-// printJSON prints one event.
+// printJSON prints one event. What a terminal would obey is escaped, in ways that JSON allows.
 func printJSON(event any) {
-	_ = json.NewEncoder(os.Stdout).Encode(event) // a closed stdout has nobody to be told
+	line, err := json.Marshal(event)
+	if err != nil {
+		return // only what has no form in JSON, and there is none of that
+	}
+	fmt.Println(escaped(string(line)))
+}
+
+// escaped writes the characters of a JSON text that printable replaces as escapes: they are in strings.
+func escaped(line string) string {
+	if printable(line) == line {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if r != unicode.ReplacementChar && printable(string(r)) != string(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }

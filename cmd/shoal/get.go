@@ -44,6 +44,9 @@ func newGet() *cobra.Command {
 }
 
 func (g *getFlags) run(ctx context.Context, targets []string) error {
+	if g.timeout < 0 {
+		return shoal.Errorf(shoal.BadRequest, "--timeout is %v, and cannot be less than 0", g.timeout)
+	}
 	request := client.Get{Out: g.out, Timeout: g.timeout}
 	if g.from != "" {
 		from, err := shoal.ParseDeviceID(g.from)
@@ -126,7 +129,7 @@ func getOne(ctx context.Context, cl *client.Client, daemon *client.Control, requ
 	if daemon != nil {
 		// The file is here, whole and safe: that nobody serves it on is no reason to fail.
 		if err := daemon.HandOver(ctx, request.Group, got.Name, got.File); err != nil {
-			fmt.Fprintf(os.Stderr, "shoal: %s is not served on: %v\n", printable(got.File.Path()), err)
+			fmt.Fprintf(os.Stderr, "shoal: %s\n", errorText(fmt.Errorf("%s is not served on: %w", got.File.Path(), err)))
 		} else {
 			served = true
 		}

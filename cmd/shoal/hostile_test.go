@@ -1,148 +1,196 @@
 package main
 
 import (
-	"fmt"
-	"path/filepath"
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
-	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 
 	"shoal/identity"
 )
 
-// hostileNames cannot be names of anything.
-var hostileNames = []string{
-	"", ".", "..", "/", "a/b/c", "../../etc/passwd", `..\..\x`, "\x00", "a\x00b", "a\nb", "a\rb", "a\tb", "\x1b[2J", "\x1b]0;title\x07",
-	"\x7f", "\u009b31m", "\u2028", "\u2029", "\u202ecod.exe", "\u2066x", "\xff\xfe", "a\xc3", "\xed\xa0\x80", strings.Repeat("x", 256),
-	strings.Repeat("ü", 128), strings.Repeat("x", 100_000),
+// takes says what a command's arguments are, with others that are good: a flag is to be wrong alone.
+type takes struct {
+	good  []string
+	which []string // what each is: a key of hostileArguments
+	more  bool     // there can be any number of them
+	stdin string
+	flags []string // besides those that say where the server is
 }
 
-// strangeNames can be names, and stand for nothing here.
-var strangeNames = []string{
-	" ", "  lab", "lab ", "LAB", "l\u0430b", "lab\u200b", "lab\u200d", "-", "--", "--state", "-rf", "*", "?", "~", "$HOME", "$(id)", "`id`", ";id", "|id",
-	"%s%n", "%00", "'", `"`, "' OR 1=1 --", "<b>", "&amp;", "\u0301", "\U0001F469\u200d\U0001F680", strings.Repeat("x", 64), "con", "nul", "null", "undefined", "0", "-1",
+// commands are all that there are, by what follows shoal.
+var commands = map[string]takes{
+	"server": {flags: []string{"--listen", "127.0.0.1:0", "--rpclog", "127.0.0.1:1"}}, "peer": {flags: []string{"--listen", "127.0.0.1:0", "--rpclog", "127.0.0.1:1"}},
+	"rpclog": {flags: []string{"--listen", "127.0.0.1:0"}}, "soap": {flags: []string{"--listen", "127.0.0.1:0", "--rpclog", "127.0.0.1:1"}},
+	"server backup": {good: []string{"new"}, which: []string{"new file"}}, "server restore": {good: []string{"backup"}, which: []string{"backup"}},
+	"server realm export": {good: []string{"new"}, which: []string{"new file"}}, "server realm import": {good: []string{"root"}, which: []string{"root key"}},
+	"server device": {good: []string{"ann", strings.Repeat("a", 52)}, which: []string{"name", "device"}}, "device show": {},
+	"server realm rotate": {}, "server realm show": {}, "server realm revoke": {good: []string{strings.Repeat("a", 52)}, which: []string{"device"}},
+	"server user": {good: []string{"eve"}, which: []string{"name"}, stdin: "correct horse battery\n"},
+	"publish":     {good: []string{"file"}, which: []string{"file"}, more: true},
+	"unpublish":   {good: []string{"lab/x"}, which: []string{"target"}, more: true}, "stop-share": {good: []string{"lab/x"}, which: []string{"target"}, more: true},
+	"ls": {which: []string{"group"}}, "info": {good: []string{"lab/x"}, which: []string{"target"}}, "get": {good: []string{"lab/x"}, which: []string{"target"}, more: true},
+	"user create": {good: []string{"eve"}, which: []string{"name"}, stdin: "correct horse battery\n"}, "user list": {}, "user delete": {good: []string{"bob"}, which: []string{"user"}},
+	"user password": {stdin: bobsPassword + "\ncorrect horse battery\n"},
+	"login":         {good: []string{"bob"}, which: []string{"name"}, stdin: bobsPassword + "\n"}, "logout": {}, "whoami": {},
+	"device list": {which: []string{"user"}}, "device revoke": {good: []string{strings.Repeat("a", 52)}, which: []string{"device"}},
+	"group create": {good: []string{"new"}, which: []string{"name"}}, "group list": {},
+	"group join": {good: []string{"lab"}, which: []string{"group"}}, "group leave": {good: []string{"lab"}, which: []string{"group"}},
+	"group requests": {good: []string{"lab"}, which: []string{"group"}}, "group members": {good: []string{"lab"}, which: []string{"group"}},
+	"group delete": {good: []string{"lab"}, which: []string{"group"}},
+	"group accept": {good: []string{"lab", "bob"}, which: []string{"group", "member"}}, "group reject": {good: []string{"lab", "bob"}, which: []string{"group", "member"}},
+	"group remove": {good: []string{"lab", "bob"}, which: []string{"group", "member"}}, "group transfer": {good: []string{"lab", "bob"}, which: []string{"group", "member"}},
+	"invite": {good: []string{"lab"}, which: []string{"group"}},
+	"sum":    {good: []string{"file"}, which: []string{"sum"}, more: true}, "bench hash": {}, "log": {}, "version": {},
 }
 
-// Whatever is given for a name, commands refuse it with the right code, show nothing that a terminal would obey, and the
-// server goes on.
-func TestHostileNames(t *testing.T) {
-	h := newHousehold(t)
-	h.people()
-	check := func(codes []int, stdin string, args ...string) {
-		t.Helper()
-		r := h.does("ann", stdin, args...)
-		ok := false
-		for _, code := range codes {
-			ok = ok || r.code == code
+// leaves are the commands that do something, by what follows shoal.
+func leaves(cmd *cobra.Command) map[string]*cobra.Command {
+	found := map[string]*cobra.Command{}
+	for _, c := range cmd.Commands() {
+		path := strings.TrimPrefix(c.CommandPath(), "shoal ")
+		if !c.HasSubCommands() || path == "server" {
+			found[path] = c
 		}
-		if !ok || r.stderr == "" {
-			t.Errorf("shoal %.60q: %d instead of %v: %.200s", args, r.code, codes, r.stderr)
-		}
-		for _, c := range r.stdout + r.stderr {
-			if c != '\n' && (unicode.IsControl(c) || c == '\u202e' || c == '\u2066' || c == '\u2028' || c == '\u2029') {
-				t.Errorf("shoal %.60q shows %q", args, c)
-			}
+		for path, c := range leaves(c) {
+			found[path] = c
 		}
 	}
-	bad, absent, denied := []int{2}, []int{3}, []int{3, 5}
-	const password = "correct horse battery\n"
-	for i, name := range append(hostileNames, strangeNames...) {
-		codes := bad
-		if i >= len(hostileNames) {
-			codes = absent
+	return found
+}
+
+// wrong is an argument, and with which codes it must be refused.
+type wrong struct {
+	text  string
+	codes []int
+}
+
+// hostileArguments are, for each sort of argument, what it cannot be.
+func hostileArguments(which string) (all []wrong) {
+	add := func(codes []int, texts ...string) {
+		for _, text := range texts {
+			all = append(all, wrong{text, codes})
 		}
-		check(codes, "", "ls", "--", name)
-		for k, verb := range []string{"members", "requests", "join", "leave", "delete"} {
-			if i < len(hostileNames) || (i+k)%5 == 0 { // what gets as far as the server takes longer
-				check(codes, "", "group", verb, "--", name)
-			}
-		}
-		for k, verb := range []string{"accept", "reject", "remove", "transfer"} {
-			if i < len(hostileNames) || (i+k)%4 == 0 {
-				check(codes, "", "group", verb, "--", name, "bob")
-				check(codes, "", "group", verb, "--", "lab", name)
-			}
-		}
-		if i < len(hostileNames) || i%2 == 0 {
-			check(codes, "", "invite", "--", name)
-		}
-		if i < len(hostileNames) {
-			check(bad, "", "group", "create", "--", name)
-			check(bad, password, "user", "create", "--", name)
-			check(bad, password, "login", "--", name)
-		}
-		if len(codes) == 1 && codes[0] == 3 {
-			codes = denied
-		}
-		if i < len(hostileNames) || i%2 == 1 {
-			check(append([]int{2}, codes...), "", "user", "delete", "--", name)
-			check(append([]int{2}, codes...), "", "device", "list", "--", name)
-		}
-		check(bad, "", "device", "revoke", "--", name)
 	}
-	for _, name := range hostileNames {
-		if name == "a/b/c" || name == "/" {
+	bad, absent := []int{2}, []int{3}
+	switch which {
+	case "name":
+		add(bad, hostileNames...)
+	case "group":
+		add(bad, hostileNames...)
+		add(absent, strangeNames[:6]...)
+	case "member":
+		add(bad, hostileNames...)
+		add(absent, strangeNames[6:10]...)
+	case "user":
+		add(bad, hostileNames...)
+		add([]int{3, 5}, strangeNames[10:14]...)
+	case "device":
+		add(bad, hostileDevices...)
+	case "target":
+		for _, name := range hostileNames {
+			add(bad, "lab/"+name, name+"/x")
+		}
+		add(absent, "lab/"+strangeNames[14], strangeNames[15]+"/x", "lab/"+identity.NewKey().Device().String())
+	case "file", "sum", "backup", "root key":
+		add([]int{2, 3, 5, 9}, "", "nowhere", "/")
+		add([]int{2}, hostilePaths...)
+		add([]int{2, 3, 5}, missingPaths...)
+	case "new file":
+		add([]int{7}, "file")
+		add([]int{2, 3, 7}, "", "/", "nowhere/new")
+		add([]int{2}, hostilePaths...)
+		add([]int{2, 3, 5}, missingPaths...)
+	}
+	return all
+}
+
+// TestHostileInput gives each command what it cannot take: flags, values, arguments, numbers of arguments. All of it is
+// refused with the right code, in one line, and nothing is written.
+func TestHostileInput(t *testing.T) {
+	a := newAttacker(t)
+	found := leaves(newRoot())
+	for turn, path := range slices.Sorted(maps.Keys(found)) {
+		cmd := found[path]
+		takes, known := commands[path]
+		if !known {
+			t.Errorf("there are no hostile inputs for shoal %s", path)
 			continue
 		}
-		for i, target := range []string{"lab/" + name, name + "/x"} {
-			for k, command := range []string{"get", "info", "unpublish", "stop-share"} {
-				if (i+k)%2 != 0 {
+		t.Run(path, func(t *testing.T) {
+			before := a.everything()
+			inputs := 0
+			try := func(codes []int, flags, args []string) {
+				t.Helper()
+				inputs++
+				outer := a.t
+				a.t = t
+				defer func() { a.t = outer }()
+				a.refuses(codes, takes.stdin, a.line(path, cmd, flags, args))
+			}
+			usage := []int{2}
+			flags := hostileFlags(t, cmd)
+			for i, flag := range flags {
+				if i >= len(noFlags) && len(flags) > 100 && (i+turn)%3 != 0 { // commands share flags, and take turns with what is tried
 					continue
 				}
-				check([]int{2, 3}, "", command, "--", target)
+				codes := usage
+				if strings.Contains(flag, "=/") { // a path, where something may be or not
+					codes = []int{2, 3, 5}
+				}
+				try(codes, []string{flag}, takes.good)
 			}
+			for i, which := range takes.which {
+				for _, w := range hostileArguments(which) {
+					args := slices.Clone(takes.good)
+					args = append(args[:i], append([]string{w.text}, args[min(i+1, len(args)):]...)...)
+					try(w.codes, nil, args)
+				}
+			}
+			if !takes.more {
+				for _, extra := range append(hostileNames, strangeNames...) {
+					try(usage, nil, append(slices.Clone(takes.good), append(make([]string, max(0, len(takes.which)-len(takes.good))), extra)...))
+				}
+			}
+			if len(takes.good) > 0 && path != "sum" {
+				try(usage, nil, takes.good[1:])
+			}
+			if inputs < 50 {
+				t.Errorf("only %d inputs", inputs)
+			}
+			if after := a.everything(); after != before {
+				t.Errorf("there was:\n%s\nand now there is:\n%s", before, after)
+			}
+		})
+	}
+	for path := range commands {
+		if found[path] == nil {
+			t.Errorf("there is no command %q any more", path)
 		}
 	}
-	for i, name := range strangeNames {
-		for k, command := range []string{"get", "info", "unpublish", "stop-share"} {
-			if (i+k)%4 != 0 {
-				continue
-			}
-			check(absent, "", command, "--", "lab/"+name)
-			check(absent, "", command, "--", name+"/x")
-		}
-	}
-	check(absent, "", "device", "revoke", identity.NewKey().Device().String())
-	if got := fieldsOf(h.must("bob", "", "group", "members", "lab")); got != "ann bob" {
+	if got := fieldsOf(a.must("bob", "", "group", "members", "lab")); got != "ann bob" {
 		t.Errorf("afterwards %s are in the group", got)
 	}
 }
 
-// Passwords and codes that cannot be are refused before they are sent, and never repeated.
-func TestHostileSecrets(t *testing.T) {
-	h := newHousehold(t)
-	h.people()
-	for i, secret := range []string{
-		"", "\n", "short", "1234567", "with\ttab and more", "with\x00zero and more", "with\x1b[2Jescape", "not UTF-8 \xff\xff",
-		strings.Repeat("x", 1025), strings.Repeat("x", 5000), strings.Repeat("x", 1<<20),
-	} {
-		for _, args := range [][]string{{"user", "create", "eve"}, {"login", "bob"}} {
-			file := passwordFile(t, secret)
-			for _, r := range []ran{h.does("eve", secret, args...), h.does("eve", "", append(args, "--password-file", file)...)} {
-				if r.code != 2 || len(secret) > 6 && strings.Contains(r.stderr, secret) {
-					t.Errorf("password %d: %d: %.200s", i, r.code, r.stderr)
-				}
-			}
+// Events show names as they are to whoever reads JSON, and a terminal obeys none of them.
+func TestHostileNamesInEvents(t *testing.T) {
+	for _, name := range append(hostileNames, strangeNames...) {
+		line, err := json.Marshal(map[string]any{"name": name})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for i, code := range []string{
-		"short", strings.Repeat("0", 27), strings.Repeat("0", 29), strings.Repeat("u", 28), strings.Repeat("0", 28) + "\x00",
-		strings.Repeat("ü", 28), strings.Repeat("-", 200), strings.Repeat("0", 4000), strings.Repeat("0", 100_000),
-	} {
-		if r := h.does("eve", "correct horse battery\n"+code+"\n", "user", "create", "eve"); r.code != 2 || strings.Contains(r.stderr, code) {
-			t.Errorf("code %d: %d: %.200s", i, r.code, r.stderr)
+		var got struct{ Name string }
+		text := escaped(string(line))
+		if strings.ContainsFunc(text, obeyed) {
+			t.Errorf("%.100q shows what a terminal obeys", text)
 		}
-	}
-	h.fails(5, "", "eve", "correct horse battery\n"+strings.Repeat("0", 28), "user", "create", "eve")
-	h.fails(2, "--password-file", "eve", "", "login", "bob", "--password-file", filepath.Join(h.dir, "missing"))
-	h.fails(2, "", "eve", "", "login", "bob", "--password-file", h.dir)
-	h.fails(2, "--label", "eve", bobsPassword, "login", "bob", "--label", "a/b")
-	r := h.does("eve", bobsPassword, "login", "bob", "--plaintext")
-	if r.code == 0 {
-		t.Error(fmt.Sprint("a password was sent over plaintext: ", r.stdout))
-	}
-	for _, lasts := range []string{"0s", "-1h", "721h"} {
-		h.fails(2, "--expires-in", "ann", "", "invite", "lab", "--expires-in", lasts)
-		h.fails(2, "--offline-grace", "ann", "", "group", "create", "new", "--offline-grace", strings.Replace(lasts, "0s", "-1s", 1))
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got.Name != strings.ToValidUTF8(name, "\ufffd") && utf8.ValidString(name) {
+			t.Errorf("%.100q is read as %.100q: %v", name, got.Name, err)
+		}
 	}
 }

@@ -129,7 +129,7 @@ func (l *logCommand) run(ctx context.Context, to io.Writer, read logReader) erro
 			return nil
 		case err != nil && l.follow && q.After != "" && errors.Is(err, shoal.Unreachable):
 			if !away {
-				fmt.Fprintln(os.Stderr, "shoal:", err)
+				fmt.Fprintln(os.Stderr, "shoal:", errorText(err))
 			}
 			away = true
 			if !pause(ctx, retryEvery) {

@@ -40,7 +40,7 @@ func (l *logging) open(c *common, device func(state string) (shoal.DeviceID, err
 	var err error
 	if l.key != "" {
 		if key, err = rpclog.LoadKey(l.key); err != nil {
-			return console, err
+			return console, pathError(err)
 		}
 	}
 	id, err := device(c.state)

@@ -13,7 +13,7 @@ import (
 
 func main() {
 	if err := coredump.Forbid(); err != nil { // not a reason to do nothing
-		fmt.Fprintln(os.Stderr, "shoal:", err)
+		fmt.Fprintln(os.Stderr, "shoal:", errorText(err))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -26,7 +26,7 @@ func run(ctx context.Context, args []string) int {
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
 	if err != nil && !isSaid(err) {
-		fmt.Fprintln(os.Stderr, "shoal:", err)
+		fmt.Fprintln(os.Stderr, "shoal:", errorText(err))
 	}
 	return exitCode(err)
 }

@@ -102,6 +102,9 @@ func publishAll(files []string, asJSON bool, publish func(name shoal.Name, path 
 }
 
 func publishOne(file string, publish func(shoal.Name, string, func(int64)) (shoal.Object, error)) (shoal.Object, shoal.Name, error) {
+	if err := checkPath(file); err != nil {
+		return shoal.Object{}, "", err
+	}
 	path, err := filepath.Abs(file)
 	if err != nil {
 		return shoal.Object{}, "", fmt.Errorf("finding %s: %w", file, err)
@@ -208,5 +211,5 @@ func reportFailure(asJSON bool, what string, err error) {
 	if asJSON {
 		printJSON(map[string]any{"event": "error", "name": what, "code": shoal.CodeOf(err).Error(), "text": err.Error()})
 	}
-	fmt.Fprintf(os.Stderr, "shoal: %s: %v\n", printable(what), err)
+	fmt.Fprintf(os.Stderr, "shoal: %s\n", errorText(fmt.Errorf("%s: %w", what, err)))
 }

@@ -49,13 +49,16 @@ func newRealmExport() *cobra.Command {
 		Short: "Write the root key to a new file, and with --offline take it out of the folder",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, given []string) (err error) {
+			if err := checkPath(given[0]); err != nil {
+				return err
+			}
 			r, err := server.OpenRootKey(c.state)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, r.Close()) }()
 			if err := r.Export(given[0], offline); err != nil {
-				return err
+				return pathError(err)
 			}
 			also := ""
 			if offline {
@@ -77,9 +80,12 @@ func newRealmImport() *cobra.Command {
 		Short: "Put an exported root key into the folder it came from, that of another server of the realm, or a new one",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, given []string) error {
+			if err := checkPath(given[0]); err != nil {
+				return err
+			}
 			realm, err := server.ImportRootKey(c.state, given[0])
 			if err != nil {
-				return err
+				return pathError(err)
 			}
 			c.printRealm("imported", realm, "")
 			return nil

@@ -37,9 +37,14 @@ func newRoot() *cobra.Command {
 		Long: "Shoal moves big files among the machines of a group: every member that has a file, or a part of it, serves it,\n" +
 			"a download draws on all of them at once, and every piece is verified before it is written.",
 		SilenceUsage: true, SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return checkLevel() },
-		Args:              noSuchCommand,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLevel(); err != nil {
+				return err
+			}
+			return checkFlags(cmd)
+		},
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2

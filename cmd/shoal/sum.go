@@ -185,6 +185,8 @@ func fileError(err error) error {
 		return shoal.Errorf(shoal.NotFound, "%w", path.Err)
 	case errors.Is(err, fs.ErrPermission):
 		return shoal.Errorf(shoal.Denied, "%w", path.Err)
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENAMETOOLONG):
+		return shoal.Errorf(shoal.BadRequest, "%w", path.Err)
 	}
 	return path.Err
 }
