@@ -19,6 +19,8 @@ type Config struct {
 	First, Count int
 	// InOrder asks for the pieces in the object's order, and not for the rarest first.
 	InOrder bool
+	// Reach is how many of the wanted pieces, from the first on, may be asked for before there was a Reach; 0 for all.
+	Reach int
 	// Peers is how many may be connected at a time; 0 for as many as a LOOKUP gives.
 	Peers int
 	// Alpha, Beta and K weigh a score; all 0 for the defaults.
@@ -38,14 +40,17 @@ type Engine struct {
 	limit       int  // peers connected at a time
 	budget      int  // bytes in assembly at a time
 	slots       int  // and pieces
-	missing     int
+	first, stop int // the pieces that are wanted: from first on, before stop
+	reach       int // those before it may be asked for
+	front       int // those before it are asked for in order, if any are
+	missing     int // of those that are wanted
 	held        int
 	have        bitfield
 	rarity      rarity
 	partials    []*partial // pieces in assembly, the oldest first for the most part; behind its end are spare ones
 
-	peers    map[PeerID]*peer
-	known    []*peer // the same, in the order in which they were found, by number
+	known    []*peer // in the order in which they were found, by number
+	index    index   // of known
 	present  []*peer
 	wholes   int // of those present
 	hungry   []*peer
@@ -83,7 +88,7 @@ func New(c Config) *Engine {
 	}
 	e := &Engine{
 		config: c, pieces: c.Object.Pieces(), pieceLength: int(c.Object.PieceLength()), size: c.Object.Size,
-		peers: map[PeerID]*peer{}, banned: map[shoal.DeviceID]bool{}, rand: rand.New(rand.NewPCG(c.Seed, 0)),
+		banned: map[shoal.DeviceID]bool{}, rand: rand.New(rand.NewPCG(c.Seed, 0)),
 		limit: maxConnected, replaceAt: replaceEvery,
 	}
 	if c.Peers > 0 {
@@ -92,17 +97,20 @@ func New(c Config) *Engine {
 	if e.pieces == 1 {
 		e.limit = min(e.limit, 2) // one serves, one stands by
 	}
+	e.index.seed = e.rand.Uint64()
 	e.setBudget(AssemblyBytes)
 	e.have = newBitfield(e.pieces)
 	e.rarity = newRarity(e.pieces, e.limit+1, e.rand)
-	first, end := min(max(c.First, 0), e.pieces), e.pieces
+	e.first, e.stop = min(max(c.First, 0), e.pieces), e.pieces
 	if c.Count > 0 {
-		end = min(end, first+c.Count)
+		e.stop = min(e.stop, e.first+c.Count)
 	}
-	for i := first; i < end; i++ {
-		e.rarity.want(i)
+	e.missing, e.reach = e.stop-e.first, e.first
+	end := e.stop
+	if c.Reach > 0 {
+		end = min(end, e.first+c.Reach)
 	}
-	e.missing = end - first
+	e.extend(end, noFront)
 	return e
 }
 
@@ -182,8 +190,10 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 		actions = e.bad(ev.Piece, actions)
 	case BlockBad:
 		actions = e.blame(ev, actions)
+	case Reach:
+		e.extend(ev.Piece, ev.Begin)
 	default:
-		if p := e.peers[ev.Peer]; p != nil {
+		if p := e.index.find(&ev.Peer, e.known); p != nil {
 			actions = e.fromPeer(p, ev, actions)
 		}
 	}
@@ -297,7 +307,7 @@ func (e *Engine) hold(i int) {
 	}
 	e.have.set(i)
 	e.held++
-	if e.rarity.place[i] >= 0 || e.partial(i) != nil {
+	if e.isWanted(i) {
 		e.missing--
 	}
 	e.rarity.drop(i)
@@ -322,8 +332,8 @@ func (e *Engine) verified(i int, actions []Action) []Action {
 
 // tick looks at what only time brings about.
 func (e *Engine) tick(actions []Action) []Action {
-	if e.proven && !e.opened {
-		e.heard = e.now // it is our disk that takes its time
+	if e.proven && !e.opened || e.rests() {
+		e.heard = e.now // it is our disk that takes its time, or who reads
 	}
 	e.rank()
 	actions = e.watch(actions)
@@ -345,7 +355,7 @@ func (e *Engine) finish(actions []Action) []Action {
 		e.ended = true
 		return append(actions, Action{Kind: Done})
 	}
-	waiting := e.proven == e.opened && !e.busy()
+	waiting := e.proven == e.opened && !e.busy() && !e.rests()
 	if waiting && !e.waiting {
 		actions = append(actions, Action{Kind: Wait})
 	}

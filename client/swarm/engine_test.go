@@ -33,6 +33,8 @@ func newWorld(t *testing.T, pieces int, c Config, manifest bool) *world {
 	return w
 }
 
+func (e *Engine) peer(id PeerID) *peer { return e.index.find(&id, e.known) }
+
 func id(n byte) PeerID { return PeerID{Device: shoal.DeviceID{n}, Session: uint64(n)} }
 
 // do takes one event, and all that follows from it without time passing.
@@ -140,9 +142,9 @@ func TestDeathReassignsAtOnce(t *testing.T) {
 	w.silent[id(1)], w.silent[id(2)] = true, true
 	w.do(Event{Kind: Found, Peer: id(1)})
 	w.do(Event{Kind: Found, Peer: id(2)})
-	owed := len(w.engine.peers[id(1)].requests)
+	owed := len(w.engine.peer(id(1)).requests)
 	w.silent[id(2)] = false
-	for _, r := range w.engine.peers[id(2)].requests {
+	for _, r := range w.engine.peer(id(2)).requests {
 		w.pending = append(w.pending, Event{Kind: BlockArrived, Peer: id(2), Piece: r.piece, Begin: r.begin, Length: r.length})
 	}
 	w.do(Event{Kind: Lost, Peer: id(1)})
@@ -252,7 +254,7 @@ func TestPartialSources(t *testing.T) {
 	}
 	step(Event{Kind: Budget, Length: 64 << 20})
 	step(Event{Kind: Found, Peer: id(1)})
-	w.engine.peers[id(1)].rate = 100e6 // so that there is room
+	w.engine.peer(id(1)).rate = 100e6 // so that there is room
 	got := step(Event{Kind: Connected, Peer: id(1), Bitfield: []byte{0b0000_0101, 0}})
 	if len(got) != 2 || got[0]+got[1] != 5+7 {
 		t.Fatal(got)

@@ -19,7 +19,7 @@ type PeerID struct {
 // EventKind says what happened.
 type EventKind uint8
 
-// The events. Peer is set in all but Opened, PieceVerified, PieceBad, BlockBad and Tick.
+// The events. Peer is set in all but Opened, PieceVerified, PieceBad, BlockBad, Tick and Reach.
 const (
 	// Found: the peer is said to be a source. Repeating it is harmless.
 	Found EventKind = iota + 1
@@ -68,6 +68,9 @@ const (
 	Budget
 	// Tick: time passes. Comes at least every TickEvery.
 	Tick
+	// Reach: with Config.Reach, the pieces before Piece may be asked for from now on; those before Begin, which counts
+	// pieces here, in the object's order, and the others as without Config.InOrder.
+	Reach
 )
 
 // Event is something that happened at Now, a time since the transfer began.

@@ -15,19 +15,25 @@ func FuzzEngine(f *testing.F) {
 	f.Add([]byte{byte(Found), 1, 0, byte(Connected), 1, 0, byte(Have), 1, 30, byte(Opened), 0, 0, byte(Lost), 1, 0, byte(PieceBad), 1, 1})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		const pieces = 20
-		e := New(Config{Object: shoal.Object{Size: pieces * (256 << 10)}, Timeout: time.Minute, Seed: uint64(len(script))})
+		c := Config{Object: shoal.Object{Size: pieces * (256 << 10)}, Timeout: time.Minute, Seed: uint64(len(script))}
+		if len(script)%2 > 0 {
+			c.First, c.Count, c.InOrder, c.Reach = 3, 15, true, 4
+		}
+		e := New(c)
 		var now time.Duration
 		ended := false
 		for ; len(script) >= 3; script = script[3:] {
-			ev := Event{Kind: EventKind(script[0] % 22), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
+			ev := Event{Kind: EventKind(script[0] % 23), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
 			switch ev.Kind {
 			case BlockArrived, Refused, BlockBad: // of what was asked for, or of anything
-				if p := e.peers[ev.Peer]; p != nil && len(p.requests) > 0 && script[2]%4 > 0 {
+				if p := e.peer(ev.Peer); p != nil && len(p.requests) > 0 && script[2]%4 > 0 {
 					r := p.requests[int(script[2])%len(p.requests)]
 					ev.Piece, ev.Begin, ev.Length = r.piece, r.begin, r.length
 				} else {
 					ev.Begin, ev.Length = int(int8(script[1]))<<12, int(int8(script[2]))<<12
 				}
+			case Reach:
+				ev.Begin = int(int8(script[1]))
 			case Budget:
 				ev.Length = int(script[2]) << 16
 			case Tick:
@@ -92,6 +98,15 @@ func (e *Engine) check(t *testing.T) {
 			t.Fatalf("piece %d: %d of %d units unasked, %d of %d missing, %d of %d requests",
 				a.piece, a.unasked, unasked, a.missing, missing, a.asked, asked[a.piece])
 		}
+	}
+	missing := 0
+	for i := e.first; i < e.stop; i++ {
+		if !e.have.get(i) {
+			missing++
+		}
+	}
+	if missing != e.missing {
+		t.Fatalf("%d pieces are missing, and %d counted", missing, e.missing)
 	}
 	o := &e.rarity
 	for at, i := range o.order {

@@ -117,7 +117,9 @@ func (e *Engine) unfinished(p *peer) (found *partial) {
 // choose is a new piece for p; -1 if it has none that is wanted.
 func (e *Engine) choose(p *peer) int {
 	if e.config.InOrder {
-		return e.rarity.next(p)
+		if i := e.rarity.next(p); i < e.front {
+			return i
+		}
 	}
 	from := 0
 	if e.without(Rarest) || e.held < firstPieces && !e.without(RandomFirst) {

@@ -10,7 +10,7 @@ import (
 const (
 	// The blocks asked of a peer take about as long as this to arrive, so that fast peers are asked in few words, and a
 	// slow one holds nothing up.
-	blockTime = 15 * time.Millisecond
+	blockTime = 30 * time.Millisecond
 	// slack is how long a peer can go on sending while this side has no time for it.
 	slack = 30 * time.Millisecond
 	// firstWindow is asked of a peer of which nothing is known yet, in bytes, and firstBlock at a time.

@@ -11,6 +11,9 @@ import (
 // maxJoined is how many connections a peer takes.
 const maxJoined = 512
 
+// gaveStep is how many bytes come from a peer until the upload side hears of them.
+const gaveStep = 256 << 10
+
 // happen does what is due.
 func (s *simulator) happen(h happening) {
 	switch h.kind {
@@ -164,7 +167,10 @@ func (s *simulator) delivered(f *flow, b block) {
 	if s.lies {
 		s.place(f, b)
 	}
-	s.stepUpload(n, upload.Event{Kind: upload.Gave, Peer: f.src.id(), Length: int(b.length)})
+	if f.gave += b.length; f.gave >= gaveStep {
+		s.stepUpload(n, upload.Event{Kind: upload.Gave, Peer: f.src.id(), Length: int(f.gave)})
+		f.gave = 0
+	}
 	s.step(n, swarm.Event{
 		Kind: swarm.BlockArrived, Peer: f.src.id(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
 	})
@@ -213,13 +219,15 @@ func (s *simulator) have(n *node, piece int) {
 	}
 	ev := swarm.Event{Kind: swarm.Have, Peer: n.id(), Piece: piece}
 	for k := 0; k < len(n.in); k++ { // one that is done meanwhile takes itself out
-		if f := n.in[k]; f.connected && f.all && f.dst.done == 0 {
+		// Who has it already has no use for that, and is most of them in a large swarm.
+		if f := n.in[k]; f.connected && f.all && f.dst.done == 0 && f.dst.have[piece/8]&(0x80>>(piece%8)) == 0 {
 			s.step(f.dst, ev)
 		}
 	}
-	for _, seed := range s.nodes[:min(len(s.nodes), maxJoined)] {
-		if seed.upload == nil || !seed.upload.SuperSeeding() {
-			continue
+	for _, seed := range s.supers {
+		if !seed.upload.SuperSeeding() {
+			s.supers = nil // there is one at most
+			break
 		}
 		if f := n.out[seed.index]; f != nil {
 			s.stepUpload(seed, upload.Event{Kind: upload.PeerHas, Peer: n.id(), Piece: piece})

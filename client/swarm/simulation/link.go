@@ -14,6 +14,7 @@ type flow struct {
 	inRing  bool  // it waits for src's uplink
 	underway
 	asked []block // that dst waits for
+	gave  int32   // bytes that have come and the upload side has not heard of
 }
 
 // underway is what is on its way on a flow.

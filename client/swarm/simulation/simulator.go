@@ -20,6 +20,7 @@ type simulator struct {
 	queue   queue
 	nodes   []*node
 	alive   []*node // in the order in which they arrived
+	supers  []*node // the only seed, while it reveals pieces one by one
 	seeds   int     // honest peers that have everything from the beginning
 	rand    *rand.Rand
 	lies    bool
@@ -157,6 +158,9 @@ func (s *simulator) arrive(n *node) {
 	})
 	if n.group.Whole && s.seeds == 1 && n.group.Lie == "" {
 		s.stepUpload(n, upload.Event{Kind: upload.OnlySeed, Whole: true})
+		if n.upload.SuperSeeding() {
+			s.supers = append(s.supers, n)
+		}
 	}
 	// Not all in the same moment.
 	s.after(time.Duration(s.rand.Int64N(int64(swarm.TickEvery))), happening{kind: tick, node: n.index})
