@@ -1,4 +1,6 @@
-// Package netns gives tests a network of their own (network_namespaces(7)), where they disturb nobody, and nobody them.
+// Package netns gives tests and benchmarks a network of their own (network_namespaces(7)), where they disturb nobody, and
+// nobody them: loopback alone, machines on a LAN whose links have the rates they are given, or two with a long way between
+// them. All of it is gone with the process that asked for it.
 package netns
 
 import (
@@ -7,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// within is set in the environment of a process that Isolate made.
+// within is set in the environment of a process that Isolate or Within made.
 const within = "SHOAL_TEST_IN_NAMESPACE"
 
 // Isolate runs the test again in a process that has a network of its own, with nothing but loopback in it, and an empty
@@ -33,12 +36,10 @@ func Isolate(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), within+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	cmd := isolated(exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err = cmd.Start(); errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+	if err = cmd.Start(); forbidden(err) {
 		t.Skipf("a namespace is not allowed here, which root may have: %v", err)
 	} else if err != nil {
 		t.Fatal(err)
@@ -47,6 +48,56 @@ func Isolate(t *testing.T) bool {
 		t.Errorf("in a namespace: %v\n%s", err, &out)
 	}
 	return false
+}
+
+// Within runs the program again, with the same arguments, in a process that has a network of its own, with nothing but
+// loopback in it, and an empty /run. There it calls main; in the process that was started first it passes signals on,
+// and returns the exit status of the other one when that has ended.
+func Within(main func()) (status int, err error) {
+	if os.Getenv(within) != "" {
+		if err := prepare(); err != nil {
+			return 0, err
+		}
+		main()
+		return 0, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 0, fmt.Errorf("running in a network of its own: %w", err)
+	}
+	cmd := isolated(exec.Command(self, os.Args[1:]...))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if err := cmd.Start(); forbidden(err) {
+		return 0, fmt.Errorf("a network of its own is not allowed here, run it as root: %w", err)
+	} else if err != nil {
+		return 0, fmt.Errorf("running in a network of its own: %w", err)
+	}
+	go func() {
+		for s := range signals {
+			_ = cmd.Process.Signal(s) // it may have ended
+		}
+	}()
+	err = cmd.Wait()
+	signal.Stop(signals)
+	close(signals)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// isolated makes a command start in namespaces of its own, and end with this process.
+func isolated(cmd *exec.Cmd) *exec.Cmd {
+	cmd.Env = append(os.Environ(), within+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func forbidden(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
 }
 
 func prepare() error {
