@@ -40,10 +40,10 @@ type Engine struct {
 	limit       int  // peers connected at a time
 	budget      int  // bytes in assembly at a time
 	slots       int  // and pieces
-	first, stop int // the pieces that are wanted: from first on, before stop
-	reach       int // those before it may be asked for
-	front       int // those before it are asked for in order, if any are
-	missing     int // of those that are wanted
+	first, stop int  // the pieces that are wanted: from first on, before stop
+	reach       int  // those before it may be asked for
+	front       int  // those before it are asked for in order, if any are
+	missing     int  // of those that are wanted
 	held        int
 	have        bitfield
 	rarity      rarity

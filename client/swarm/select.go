@@ -98,16 +98,16 @@ func (e *Engine) work(p *peer) (a *partial, begin, length int, why appetite) {
 }
 
 // unfinished is a piece in assembly of which p has something that nobody is asked for: the one that p works on already,
-// or else the oldest.
+// or else the oldest; in order, the first.
 func (e *Engine) unfinished(p *peer) (found *partial) {
 	for _, a := range e.partials {
 		if a.unasked == 0 || !p.hasPiece(a.piece) || a.alone && a.owner != nil && a.owner != p {
 			continue
 		}
-		if a.piece == p.current {
+		if a.piece == p.current && !e.config.InOrder {
 			return a
 		}
-		if found == nil {
+		if found == nil || e.config.InOrder && a.piece < found.piece {
 			found = a
 		}
 	}
