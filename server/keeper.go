@@ -84,9 +84,15 @@ func (k *keeper) ready(ctx context.Context) error {
 // apply is session.Host.Mutate.
 func (k *keeper) apply(ctx context.Context, id meta.ID, m meta.Mutation) (meta.Outcome, error) {
 	o, err := k.store.Apply(ctx, id, m)
-	if o.Revision > 0 {
+	shows := o.Revision
+	if k.alone {
+		// A refusal tells of the state, too: who hears it must not read of an earlier one then. With others, each read asks
+		// for the latest.
+		shows = max(shows, o.Decided)
+	}
+	if shows > 0 {
 		// It is on disk, and where waiting ends early, asking again will tell.
-		if waited := k.feed.WaitFor(ctx, o.Revision); waited != nil {
+		if waited := k.feed.WaitFor(ctx, shows); waited != nil {
 			return meta.Outcome{}, fmt.Errorf("waiting for the state to show a change: %w", waited)
 		}
 	}

@@ -174,8 +174,9 @@ func (a *application) commit(t *transaction) (Outcome, bool, error) {
 		return a.explain(err)
 	}
 	if r.Succeeded {
+		t.outcome.Decided = a.s.revision(r.Header.Revision)
 		if len(t.ops) > 0 {
-			t.outcome.Revision = a.s.revision(r.Header.Revision)
+			t.outcome.Revision = t.outcome.Decided
 		}
 		a.s.remember(t, r.Header.Revision)
 		return t.outcome, true, t.outcome.err()

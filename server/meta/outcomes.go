@@ -26,6 +26,7 @@ type Outcome struct {
 	Code     shoal.Code   // 0 for success
 	Text     string       // of a refusal
 	Revision uint64       // at which it is so; 0 where nothing was stored
+	Decided  uint64       // the revision of the state that it was decided from, or later
 	Epoch    uint64       // of the group, where the mutation raised it or made the group; the last one, of several
 	Group    shoal.Group  // that a new user is in by an invite
 	Stands   shoal.Object // what the name stood for, where that was the reason of the refusal
@@ -79,6 +80,7 @@ func (s *Store) earlier(k key, e entry, asked digest) (Outcome, error) {
 			"this sequence number was used for another mutation by this device; use one that is higher than all before")
 	}
 	o.Revision, o.Repeated = s.revision(e.revision), true
+	o.Decided = o.Revision
 	return o, o.err()
 }
 
