@@ -94,13 +94,16 @@ func TestFileChanges(t *testing.T) {
 	w.shoal("getter", "get", "file", "-o", w.path("out")).ok()
 	same(t, w.path("out"), after)
 
-	// The same while a download is half-way.
+	// The same while a download is half-way: of more than can be on its way.
+	before = random(24*mib, 75)
+	write(t, path, before)
+	p.publish(path)
 	island := newIsland(w)
 	link := island.link(p.address)
 	get := island.get("late", "--timeout", "3s", "file", "-o", w.path("late"))
 	link.allow(1 * mib)
 	eventually(t, link.isSpent)
-	write(t, path, before)
+	write(t, path, after)
 	link.open()
 	// Which reason is given depends on what is noticed first: the change, a block that was on its way, or that the file
 	// is no longer served.

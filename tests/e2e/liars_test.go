@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"shoal"
+	"shoal/client/swarm"
 	"shoal/wire"
 )
 
-// windowMost is how many pieces of 256 KiB a source may be asked for before anything of it has been looked at.
-const windowMost = 8
+// windowMost is how many bytes a source may be asked for before anything of it has been looked at: what is in assembly.
+const windowMost = swarm.AssemblyBytes
 
 // TestLiar lets a source that breaks the rules be the only one at first. A good one comes when it has had its say, and
 // brings the whole file: the liar adds nothing to it, and, where it was caught at a lie, is never asked again.
@@ -34,7 +35,7 @@ func TestLiar(t *testing.T) {
 		t.Run(liar.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			content := random(4*mib+12345, 10)
+			content := random(16*mib+12345, 10)
 			bad := w.scripted("file", content, liar.plot)
 			get := w.get("getter", "file", "-o", w.path("out"), "--verbose")
 			get.awaitError(liar.reason)
@@ -47,9 +48,8 @@ func TestLiar(t *testing.T) {
 			if share := done.Sources.from(good.device); share.Bytes != int64(len(content)) || !share.Connected {
 				t.Errorf("the good source is %+v in the end", share)
 			}
-			joins, requests := bad.seen()
-			if liar.banned && (joins != 1 || requests > windowMost) {
-				t.Errorf("after its lie the liar was joined %d times in all, and asked for %d pieces", joins, requests)
+			if joins, _ := bad.seen(); liar.banned && (joins != 1 || bad.askedBytes() > windowMost) {
+				t.Errorf("after its lie the liar was joined %d times in all, and asked for %d bytes", joins, bad.askedBytes())
 			}
 		})
 	}
@@ -63,13 +63,13 @@ func flipBits(s *scripted, id uint32, m wire.Request) []byte {
 
 // swapPieces sends the bytes of the piece beside the one that was asked for.
 func swapPieces(s *scripted, id uint32, m wire.Request) []byte {
-	other := s.block(id, wire.Request{Piece: (m.Piece + 1) % 16, Begin: m.Begin, Length: m.Length})
+	other := s.block(id, wire.Request{Piece: (m.Piece + 1) % 64, Begin: m.Begin, Length: m.Length})
 	head := len(other) - int(m.Length)
 	return append(wire.AppendPieceHead(nil, id, wire.PieceHead{Piece: m.Piece, Begin: m.Begin}, m.Length), other[head:]...)
 }
 
 func otherBlock(s *scripted, id uint32, m wire.Request) []byte {
-	m.Piece = (m.Piece + 1) % 16
+	m.Piece = (m.Piece + 1) % 64
 	return s.block(id, m)
 }
 
@@ -95,7 +95,7 @@ func forge(how func(*shoal.Manifest)) func(*scripted, uint32) []byte {
 func TestSilence(t *testing.T) {
 	oneByte := func() script {
 		return script{block: func(s *scripted, id uint32, m wire.Request) []byte {
-			if _, requests := s.seen(); requests > 1 {
+			if _, requests := s.seen(); len(requests) > 1 {
 				return nil
 			}
 			return s.block(id, m)[:wire.HeaderSize+8+1]
@@ -141,8 +141,8 @@ func TestLiarAmongFour(t *testing.T) {
 	}
 	done := w.get("getter", "file", "-o", w.path("out")).wait().ok().event("done")
 	same(t, w.path("out"), content)
-	if joins, requests := bad.seen(); joins != 1 || requests > windowMost {
-		t.Errorf("the liar was joined %d times, and asked for %d pieces", joins, requests)
+	if joins, _ := bad.seen(); joins != 1 || bad.askedBytes() > windowMost {
+		t.Errorf("the liar was joined %d times, and asked for %d bytes", joins, bad.askedBytes())
 	}
 	if got := done.Sources.from(bad.device()); got.Bytes != 0 || got.Connected {
 		t.Errorf("the liar is %+v in the end", got)
@@ -152,8 +152,8 @@ func TestLiarAmongFour(t *testing.T) {
 		if got := done.Sources.from(g.device()); joins != 1 || got.Bytes == 0 || !got.Connected {
 			t.Errorf("good source %d was joined %d times and is %+v in the end", i, joins, got)
 		}
-		if twice := g.askedTwice(); len(twice) > 0 {
-			t.Errorf("good source %d was asked for pieces %v again", i, twice)
+		if twice := g.askedTwice(bad); len(twice) > 0 {
+			t.Errorf("good source %d was asked for blocks %v again", i, twice)
 		}
 	}
 	if got, want := fmt.Sprint(done.Sources.total()), fmt.Sprint(len(content)); got != want {

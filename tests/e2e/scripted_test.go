@@ -34,9 +34,9 @@ type scripted struct {
 	mu       sync.Mutex // guards the rest
 	ended    bool
 	conns    map[net.Conn]struct{}
-	joins    int           // how often the swarm was joined
-	requests []uint32      // pieces that were asked for
-	asked    chan struct{} // closed when the first was
+	joins    int // how often the swarm was joined
+	requests []wire.Request
+	asked    chan struct{} // closed with the first of them
 }
 
 // script is what a scripted peer does otherwise than it should. Each returns what goes onto the connection; nil for
@@ -171,24 +171,32 @@ func (s *scripted) answer(f wire.Frame) ([]byte, error) {
 		if err := wire.Decode(f.Body, &m); err != nil {
 			return nil, err
 		}
-		s.note(m.Piece)
+		s.note(m)
 		if s.script.block != nil {
 			return s.script.block(s, f.ID, m), nil
 		}
 		return s.block(f.ID, m), nil
+	case wire.KindHashes:
+		var m wire.HashesRequest
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return nil, err
+		}
+		offset, length := s.swarm.Object.PieceRange(int(m.Piece))
+		values := shoal.BlockValues(s.swarm.Object, int(m.Piece), s.content[offset:offset+length])
+		return wire.AppendReply(nil, f.Kind, f.ID, &wire.HashesReply{Values: values}), nil
 	case wire.KindPing, wire.KindLeave:
 		return wire.AppendReply(nil, f.Kind, f.ID, &wire.Empty{}), nil
 	}
 	return nil, nil // CANCEL and BYE
 }
 
-func (s *scripted) note(piece uint32) {
+func (s *scripted) note(m wire.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.requests) == 0 {
 		close(s.asked)
 	}
-	s.requests = append(s.requests, piece)
+	s.requests = append(s.requests, m)
 }
 
 // block is the right answer to a request.
@@ -199,22 +207,29 @@ func (s *scripted) block(id uint32, m wire.Request) []byte {
 	return append(head, s.content[offset:offset+int64(m.Length)]...)
 }
 
-// seen is how often the swarm was joined and how many pieces were asked for.
-func (s *scripted) seen() (joins, requests int) {
+// seen is how often the swarm was joined, and which blocks were asked for.
+func (s *scripted) seen() (joins int, requests []wire.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.joins, len(s.requests)
+	return s.joins, slices.Clone(s.requests)
 }
 
-// askedTwice are pieces that were asked for more than once.
-func (s *scripted) askedTwice() []uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sorted := slices.Sorted(slices.Values(s.requests))
-	var twice []uint32
-	for i := range sorted[1:] {
-		if sorted[i] == sorted[i+1] {
-			twice = append(twice, sorted[i])
+// askedBytes is how many bytes were asked for.
+func (s *scripted) askedBytes() (n int) {
+	_, requests := s.seen()
+	for _, m := range requests {
+		n += int(m.Length)
+	}
+	return n
+}
+
+// askedTwice are blocks that were asked for more than once, but for those of the pieces that others spoiled.
+func (s *scripted) askedTwice(others *scripted) (twice []wire.Request) {
+	_, spoiled := others.seen()
+	_, requests := s.seen()
+	for i, m := range requests {
+		if slices.Contains(requests[:i], m) && !slices.ContainsFunc(spoiled, func(o wire.Request) bool { return o.Piece == m.Piece }) {
+			twice = append(twice, m)
 		}
 	}
 	return twice
