@@ -14,7 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"shoal"
-	"shoal/server/meta/embedded"
+	"shoal/folder"
 	"shoal/xdr"
 )
 
@@ -45,7 +45,7 @@ func (s *Store) Backup(ctx context.Context, path string) (revision uint64, err e
 		err = os.Link(f.Name(), path) // which, unlike a renaming, does not replace anything
 	}
 	if err == nil {
-		err = embedded.SyncFolder(filepath.Dir(path))
+		err = folder.Sync(filepath.Dir(path))
 	}
 	if err != nil {
 		return 0, fmt.Errorf("making the backup: %w", err)

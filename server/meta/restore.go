@@ -11,21 +11,22 @@ import (
 	"github.com/rs/zerolog"
 
 	"shoal"
+	"shoal/folder"
 	"shoal/server/meta/embedded"
 )
 
-// Restore makes the folder of an embedded etcd from a backup. There must be no folder, or an empty one; it is there with
+// Restore makes the folder of an embedded etcd from a backup. There must be none yet, or an empty one; it is there with
 // all that the backup has, or not at all. The revisions go on far above those of the backup, so that who has seen a later
 // one of the state that was lost does not mistake it. The error's code is Exists, Corrupt or Unsupported.
-func Restore(ctx context.Context, path, folder string, log zerolog.Logger) (BackupInfo, error) {
-	info, err := restore(ctx, path, folder, log)
+func Restore(ctx context.Context, path, dir string, log zerolog.Logger) (BackupInfo, error) {
+	info, err := restore(ctx, path, dir, log)
 	if err != nil {
 		return info, fmt.Errorf("restoring %s: %w", path, err)
 	}
 	return info, nil
 }
 
-func restore(ctx context.Context, path, folder string, log zerolog.Logger) (info BackupInfo, err error) {
+func restore(ctx context.Context, path, dir string, log zerolog.Logger) (info BackupInfo, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return info, err
@@ -43,17 +44,17 @@ func restore(ctx context.Context, path, folder string, log zerolog.Logger) (info
 	if err != nil {
 		return info, err
 	}
-	if there, err := os.ReadDir(folder); err == nil && len(there) > 0 {
-		return info, shoal.Errorf(shoal.Exists, "the folder %s is not empty; a backup is restored into a new one", folder)
+	if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
+		return info, shoal.Errorf(shoal.Exists, "the folder %s is not empty; a backup is restored into a new one", dir)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return info, err
 	}
-	folder = filepath.Clean(folder)
-	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return info, err
 	}
-	part, err := os.MkdirTemp(filepath.Dir(folder), filepath.Base(folder)+".*.part")
+	part, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".*.part")
 	if err != nil {
 		return info, err
 	}
@@ -61,18 +62,18 @@ func restore(ctx context.Context, path, folder string, log zerolog.Logger) (info
 	if err := fillFolder(ctx, f, part, info, log); err != nil {
 		return info, err
 	}
-	if err := os.Remove(folder); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return info, err
 	}
-	if err := os.Rename(part, folder); err != nil {
+	if err := os.Rename(part, dir); err != nil {
 		return info, err
 	}
-	return info, embedded.SyncFolder(filepath.Dir(folder))
+	return info, folder.Sync(filepath.Dir(dir))
 }
 
 // fillFolder starts an etcd in the folder and gives it what the backup has.
-func fillFolder(ctx context.Context, backup io.Reader, folder string, info BackupInfo, log zerolog.Logger) error {
-	server, err := embedded.StartToFill(ctx, folder, log)
+func fillFolder(ctx context.Context, backup io.Reader, dir string, info BackupInfo, log zerolog.Logger) error {
+	server, err := embedded.StartToFill(ctx, dir, log)
 	if err != nil {
 		return err
 	}

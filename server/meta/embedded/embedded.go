@@ -8,8 +8,8 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -19,6 +19,8 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/storage/wal"
+
+	"shoal/folder"
 )
 
 const (
@@ -43,7 +45,7 @@ func init() { wal.SegmentSizeBytes = segment }
 type Server struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
-	lock   *os.File // held while it is open
+	lock   io.Closer // held while it is open
 	close  sync.Once
 }
 
@@ -131,7 +133,7 @@ func (s *Server) Defragment() error {
 		return fmt.Errorf("defragmenting the database: %w", err)
 	}
 	// etcd renames the new database to the old one's name, and leaves it at that.
-	if err := SyncFolder(filepath.Dir(s.etcd.Server.Cfg.BackendPath())); err != nil {
+	if err := folder.Sync(filepath.Dir(s.etcd.Server.Cfg.BackendPath())); err != nil {
 		return fmt.Errorf("defragmenting the database: %w", err)
 	}
 	return nil

@@ -3,14 +3,14 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"shoal"
+	"shoal/folder"
 )
 
 const (
@@ -22,25 +22,13 @@ const (
 	label = "shoal state "
 )
 
-// claim locks the folder and checks who made it. The lock holds until the file is closed.
-func claim(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder for etcd: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+// claim locks the folder and checks who made it. The lock holds until it is closed.
+func claim(dir string) (io.Closer, error) {
+	lock, err := folder.Lock(dir, "process")
 	if err != nil {
-		return nil, fmt.Errorf("locking the folder of etcd: %w", err)
+		return nil, err
 	}
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		err = shoal.Errorf(shoal.Busy, "another process uses the folder %s; stop it first, or use a folder of its own for this one", dir)
-	case err != nil:
-		err = fmt.Errorf("locking the folder %s: %w", dir, err)
-	default:
-		err = checkFormat(dir)
-	}
-	if err != nil {
+	if err := checkFormat(dir); err != nil {
 		lock.Close()
 		return nil, err
 	}
@@ -75,33 +63,8 @@ func checkFormat(dir string) error {
 
 // writeFormat marks the folder, durably: all or nothing.
 func writeFormat(dir string) error {
-	path := filepath.Join(dir, marker)
-	err := func() error {
-		f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(f, "%s%d\n", label, format)
-		err = errors.Join(err, f.Sync(), f.Close())
-		if err != nil {
-			return err
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			return err
-		}
-		return SyncFolder(dir)
-	}()
-	if err != nil {
+	if err := folder.Replace(filepath.Join(dir, marker), fmt.Appendf(nil, "%s%d\n", label, format)); err != nil {
 		return fmt.Errorf("marking the folder of etcd: %w", err)
 	}
 	return nil
-}
-
-// SyncFolder makes the names in a folder durable.
-func SyncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
