@@ -30,6 +30,10 @@ func OpenPart(dir string, name shoal.Name, o shoal.Object, m *shoal.Manifest) (*
 // this one, downloads the same object to the folder; NotFound or Denied when there is no such folder or it cannot be
 // written to; BadRequest for a reserved name; Canceled when ctx ends.
 func ResumePart(ctx context.Context, dir string, name shoal.Name, o shoal.Object, m *shoal.Manifest, progress func(int64)) (*Part, error) {
+	return resume(ctx, dir, name, o, m, nil, progress)
+}
+
+func resume(ctx context.Context, dir string, name shoal.Name, o shoal.Object, m *shoal.Manifest, c *cut, progress func(int64)) (*Part, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
@@ -41,7 +45,7 @@ func ResumePart(ctx context.Context, dir string, name shoal.Name, o shoal.Object
 		return nil, err
 	}
 	p := &Part{
-		object: o, manifest: m, name: name, folder: folder,
+		object: o, manifest: m, name: name, folder: folder, cut: c,
 		have: newBitfield(o.Pieces()), stale: newBitfield(o.Pieces()),
 	}
 	p.path = folder.join(p.partName())
@@ -56,9 +60,11 @@ func ResumePart(ctx context.Context, dir string, name shoal.Name, o shoal.Object
 	return p, nil
 }
 
-func (p *Part) partName() string { return reservedPrefix + p.object.ID.String()[:32] + ".part" }
+func (p *Part) partName() string { return p.stem() + ".part" }
 
-func (p *Part) sidecarName() string { return reservedPrefix + p.object.ID.String()[:32] + ".have" }
+func (p *Part) sidecarName() string { return p.stem() + ".have" }
+
+func (p *Part) stem() string { return reservedPrefix + p.object.ID.String()[:32] + p.cut.suffix() }
 
 // claim opens the part's file, new or old, and locks it. It leaves nothing open when it fails.
 func (p *Part) claim() error {
@@ -172,12 +178,17 @@ func (p *Part) discardEmpty() error {
 	if p.Held() > 0 {
 		return nil
 	}
+	return p.discard()
+}
+
+// discard removes the part, if it still has its name.
+func (p *Part) discard() error {
 	named, err := p.folder.stat(p.partName())
 	if err == nil && named.Ino == p.inode {
 		err = p.folder.remove(p.partName())
 	}
 	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return diskError(err, "removing %s, which holds nothing", p.path)
+		return diskError(err, "removing %s, which is of no use any more", p.path)
 	}
 	return p.removeOrphan()
 }

@@ -19,6 +19,7 @@ type Part struct {
 	object   shoal.Object
 	manifest *shoal.Manifest
 	name     shoal.Name // that Finish gives to the file
+	cut      *cut       // what is wanted of the object, if that is not all
 	folder   *folder
 	path     string   // of the part itself
 	direct   *os.File // the same file, for writing past the page cache; nil where that is not possible
@@ -32,6 +33,7 @@ type Part struct {
 	fresh   int64          // bytes of pieces that no sidecar lists yet
 	broken  error          // the first failure to sync: what was written since the last checkpoint may not be on disk
 	sealed  bool           // Finish or Close has begun
+	spent   bool           // nobody needs it after Close
 	closed  bool           // Close has begun
 	writing sync.WaitGroup // the writes in progress; none is added when sealed
 
@@ -130,8 +132,8 @@ func isZero(data []byte) bool {
 // Errors have the code NotHeld when pieces are missing, Exists when the name has been taken. The part then stays, for
 // Close to keep.
 func (p *Part) Finish() (*File, error) {
-	if missing := len(p.Missing()); missing > 0 {
-		return nil, shoal.Errorf(shoal.NotHeld, "%d of %d pieces of %s are missing", missing, p.object.Pieces(), p.name)
+	if err := p.checkComplete(); err != nil {
+		return nil, err
 	}
 	p.saver.stop()
 	if err := p.seal(); err != nil {
@@ -164,6 +166,14 @@ func (p *Part) Finish() (*File, error) {
 	return f, nil
 }
 
+func (p *Part) checkComplete() error {
+	if missing := len(p.Missing()); missing > 0 {
+		_, count := p.wanted()
+		return shoal.Errorf(shoal.NotHeld, "%d of %d pieces of %s are missing", missing, count, p.name)
+	}
+	return nil
+}
+
 // reopen opens the finished file for reading only, so that it may be executed. It must be the one that was written.
 func (p *Part) reopen(path string) (*File, error) {
 	file, err := p.folder.open(string(p.name), unix.O_RDONLY)
@@ -183,8 +193,8 @@ func (p *Part) reopen(path string) (*File, error) {
 }
 
 // Close stops the download and writes down what is held, so that OpenPart can resume it, at once. After Finish it only
-// gives the descriptors back. A part that holds nothing is removed, with the space that it has reserved. Further calls
-// do nothing.
+// gives the descriptors back. A part that holds nothing is removed, with the space that it has reserved, and so is one
+// after Extract. Further calls do nothing.
 func (p *Part) Close() error {
 	p.mu.Lock()
 	again := p.closed
@@ -196,7 +206,11 @@ func (p *Part) Close() error {
 	p.saver.stop()
 	_ = p.seal() // checkpoint tells what is broken
 	var err error
-	if p.finished.Load() == nil {
+	switch {
+	case p.finished.Load() != nil:
+	case p.isSpent():
+		err = errors.Join(p.discard(), p.unlock())
+	default:
 		err = errors.Join(p.checkpoint(), p.discardEmpty(), p.unlock())
 	}
 	if p.direct != nil {
@@ -205,12 +219,13 @@ func (p *Part) Close() error {
 	return errors.Join(err, p.close(), p.folder.close())
 }
 
-// Missing lists the pieces that are not held, in their order.
+// Missing lists the wanted pieces that are not held, in their order.
 func (p *Part) Missing() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	missing := make([]int, 0, p.object.Pieces()-p.held)
-	for i := range p.object.Pieces() {
+	first, count := p.wanted()
+	missing := make([]int, 0, max(0, count-p.held))
+	for i := first; i < first+count; i++ {
 		if !p.have.has(i) {
 			missing = append(missing, i)
 		}

@@ -34,7 +34,8 @@ func (p *Part) reclaim(ctx context.Context, trusted bitfield, progress func(int6
 			}
 		})
 	}
-	for i := range p.object.Pieces() {
+	first, count := p.wanted()
+	for i := first; i < first+count; i++ {
 		if trusted != nil && trusted.has(i) {
 			p.mu.Lock()
 			p.have.set(i)

@@ -9,11 +9,12 @@ import (
 	"shoal"
 )
 
-// allocate makes the part as long as the object, with disk space for all of it, after asking whether there is enough.
-// What is added reads as zeros.
+// allocate makes the part as long as the object, with disk space for all that is wanted of it, after asking whether there
+// is enough. What is added reads as zeros.
 func (p *Part) allocate(before unix.Stat_t) error {
 	size := p.object.Size
-	if err := p.checkSpace(size - min(size, before.Blocks*512)); err != nil {
+	offset, length := p.wantedSpan()
+	if err := p.checkSpace(length - min(length, before.Blocks*512) + p.cut.length()); err != nil {
 		return err
 	}
 	if before.Size > size {
@@ -24,12 +25,12 @@ func (p *Part) allocate(before unix.Stat_t) error {
 	if size == 0 {
 		return nil
 	}
-	err := onDescriptor(p.file, func(fd int) error { return unix.Fallocate(fd, 0, 0, size) })
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+	err := onDescriptor(p.file, func(fd int) error { return unix.Fallocate(fd, 0, offset, length) })
+	if err == nil && length < size || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
 		err = p.file.Truncate(size)
 	}
 	if err != nil {
-		return diskError(err, "reserving %s for %s", bytesText(size), p.path)
+		return diskError(err, "reserving %s for %s", bytesText(length), p.path)
 	}
 	return nil
 }

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"shoal"
+)
+
+// Spool is the verified pieces of an object that is streamed: in a file without a name, which is gone with the process
+// whatever becomes of that. It implements Content. All methods may be called concurrently.
+type Spool struct {
+	object   shoal.Object
+	manifest *shoal.Manifest
+	kept     bool
+
+	mu   sync.Mutex // guards the rest; not held during I/O
+	have bitfield
+	held int
+	*descriptor
+}
+
+// OpenSpool makes a spool in a folder, for the pieces that r lies in, which Range.In has returned; the manifest has been
+// verified for the object. It keeps what was read, to be served, where that takes no more than half of the disk's free
+// space; else ahead bytes must be free, for what was not read yet, and Passed gives the rest back. The error has code
+// NoSpace where they are not.
+func OpenSpool(dir string, o shoal.Object, m *shoal.Manifest, r shoal.Range, ahead int64) (*Spool, error) {
+	folder, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.close()
+	free, err := folder.free()
+	if err != nil {
+		return nil, diskError(err, "asking how much space is left in %s", folder.path)
+	}
+	if need := min(r.Length(), ahead); free < need {
+		return nil, shoal.Errorf(shoal.NoSpace, "%s are needed in %s, and %s are free; free some space or choose another folder with --state",
+			bytesText(need), folder.path, bytesText(free))
+	}
+	file, err := folder.nameless()
+	if err != nil {
+		return nil, diskError(err, "making a file in %s", folder.path)
+	}
+	d, err := newDescriptor(file)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	s := &Spool{object: o, manifest: m, kept: r.Length() <= free/2, have: newBitfield(o.Pieces()), descriptor: d}
+	if o.Size == 0 { // an empty piece is all there
+		s.have.set(0)
+		s.held = 1
+	}
+	return s, nil
+}
+
+// nameless makes a file that has no name.
+func (d *folder) nameless() (*os.File, error) {
+	fd := -1
+	err := onDescriptor(d.dir, func(dir int) (err error) {
+		fd, err = unix.Openat(dir, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+		return err
+	})
+	if err == nil {
+		return os.NewFile(uintptr(fd), d.join("(spool)")), nil
+	}
+	// Not every filesystem has them (open(2), O_TMPFILE).
+	f, err := os.CreateTemp(d.path, reservedPrefix+"*.spool")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// WritePiece verifies that data is piece i, writes it and counts it as held. data is the caller's again when it returns.
+// Errors have the code Corrupt when data does not match the manifest (nothing was written), NoSpace when the disk is full,
+// BadRequest for a piece that the object does not have, Canceled after Close.
+func (s *Spool) WritePiece(i int, data []byte) error {
+	if i < 0 || i >= s.object.Pieces() {
+		return shoal.Errorf(shoal.BadRequest, "piece %d is to be written, of an object of %d", i, s.object.Pieces())
+	}
+	if !s.manifest.VerifyPiece(s.object, i, data) {
+		return shoal.Errorf(shoal.Corrupt, "piece %d of %v does not match its hash", i, s.object.ID)
+	}
+	if err := s.Hold(); err != nil {
+		return shoal.Errorf(shoal.Canceled, "the stream was stopped")
+	}
+	defer s.Release()
+	offset, _ := s.object.PieceRange(i)
+	if _, err := s.file.WriteAt(data, offset); err != nil {
+		return diskError(err, "writing piece %d", i)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.have.has(i) {
+		s.have.set(i)
+		s.held++
+	}
+	return nil
+}
+
+// Passed says that piece i was read and is needed only to be served.
+func (s *Spool) Passed(i int) {
+	if s.kept {
+		return
+	}
+	offset, length := s.object.PieceRange(i)
+	_ = onDescriptor(s.file, func(fd int) error { // where that is not possible, the space is given back in the end
+		return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, length)
+	})
+}
+
+// Kept reports whether what was read is still there, and so can be served.
+func (s *Spool) Kept() bool { return s.kept }
+
+// Object implements Content.
+func (s *Spool) Object() shoal.Object { return s.object }
+
+// Manifest implements Content.
+func (s *Spool) Manifest() *shoal.Manifest { return s.manifest }
+
+// Has implements Content.
+func (s *Spool) Has(piece int) bool {
+	if piece < 0 || piece >= s.object.Pieces() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.have.has(piece)
+}
+
+// Whole implements Content.
+func (s *Spool) Whole() bool { return s.Held() == s.object.Pieces() }
+
+// Bitfield implements Content.
+func (s *Spool) Bitfield() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == s.object.Pieces() {
+		return nil
+	}
+	return slices.Clone(s.have)
+}
+
+// Held implements Content.
+func (s *Spool) Held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held
+}
+
+// Check implements Content: nobody else can reach the file.
+func (s *Spool) Check() error { return nil }
+
+// Close gives the descriptor, and the space, back as soon as nobody holds the spool; it does not wait for that. A second
+// Close returns os.ErrClosed.
+func (s *Spool) Close() error { return s.close() }
+
+var _ Content = (*Spool)(nil)
