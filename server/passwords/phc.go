@@ -49,12 +49,13 @@ func (p params) isCurrent() bool {
 	return p.memory == memory && p.passes == passes && p.lanes == lanes && len(p.salt) == saltLength && len(p.key) == keyLength
 }
 
-func argon2id(password []byte, p params) []byte {
+func argon2id(password []byte, p params) (key []byte) {
 	n := uint32(len(p.key))
 	if n == 0 {
 		n = keyLength
 	}
-	return argon2.IDKey(password, p.salt, p.passes, p.memory, p.lanes, n)
+	aside(func() { key = argon2.IDKey(password, p.salt, p.passes, p.memory, p.lanes, n) })
+	return key
 }
 
 // phcBase64 is the "B64" of the PHC string format.
