@@ -186,6 +186,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	watching.Go(func() { s.serveHolder(ctx) })
+	watching.Go(func() { tendHeap(ctx) })
 	var revoked error
 	watching.Go(func() {
 		if revoked = s.followKeys(ctx); revoked != nil {

@@ -76,6 +76,8 @@ type application struct {
 	sent     bool // a commit was sent of which nothing was heard
 	counted  bool // among the device's mutations, of which some
 	prunes   bool // prune
+
+	conflicts int // commits that were refused because something had changed
 }
 
 func (a *application) run() (Outcome, error) {
@@ -169,7 +171,13 @@ func (a *application) commit(t *transaction) (Outcome, bool, error) {
 		fresh = append(fresh, clientv3.OpGet(a.s.full(k)))
 		order = append(order, k)
 	}
-	r, err := a.s.client.Txn(a.ctx).If(conditions...).Then(t.ops...).Else(fresh...).Commit()
+	commit := a.s.client.Txn(a.ctx).If(conditions...).Then(t.ops...)
+	// Most commits succeed at once: only after a conflict is it worth carrying along what to read where there is another.
+	again := a.conflicts > 0
+	if again {
+		commit = commit.Else(fresh...)
+	}
+	r, err := commit.Commit()
 	if err != nil {
 		return a.explain(err)
 	}
@@ -180,6 +188,12 @@ func (a *application) commit(t *transaction) (Outcome, bool, error) {
 		}
 		a.s.remember(t, r.Header.Revision)
 		return t.outcome, true, t.outcome.err()
+	}
+	a.conflicts++
+	if !again {
+		if r, err = a.s.client.Txn(a.ctx).Then(fresh...).Commit(); err != nil {
+			return Outcome{}, false, err
+		}
 	}
 	clear(a.known)
 	for i, k := range order {

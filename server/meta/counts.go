@@ -35,7 +35,8 @@ func (t *transaction) names(g shoal.Group) int64 {
 		return n.names + n.asked - 1
 	}
 	c.mu.Unlock()
-	names := t.countAll(objectKey(g, ""))
+	all := objectKey(g, "")
+	names := t.count(all, all.end())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.groups) >= countedGroups {

@@ -99,21 +99,31 @@ func decodeFloor(k key, value []byte) (uint64, error) {
 	return floor, d.finish(k)
 }
 
-// prune takes outcomes of the device away that are more than are kept.
+// prune takes outcomes of the device away that are more than are kept. It looks no further back than to the first that is:
+// etcd would go through all those that were taken away and are not compacted yet.
 func (t *transaction) prune() {
 	prefix := key("a/" + string(t.id.Device[:]) + "/")
-	tooMany := t.countAll(prefix) - KeptOutcomes
+	from := prefix
+	if value, there := t.get(floorKey(t.id.Device)); there {
+		floor, err := decodeFloor(floorKey(t.id.Device), value)
+		if err != nil {
+			t.fail(err)
+			return
+		}
+		from = outcomeKey(ID{Device: t.id.Device, Sequence: floor})
+	}
+	tooMany := t.count(from, prefix.end()) - KeptOutcomes
 	if tooMany <= 0 {
 		return
 	}
-	oldest := t.peek(prefix, tooMany+1)
+	oldest := t.peek(from, prefix.end(), tooMany+1)
 	if int64(len(oldest)) <= tooMany {
 		return // some went meanwhile
 	}
 	last := oldest[tooMany]
 	if floor := binary.BigEndian.Uint64([]byte(last[len(prefix):])); floor <= t.id.Sequence {
 		t.putValue(floorKey(t.id.Device), xdr.AppendUint64([]byte{recordVersion}, floor))
-		t.deleteRange(prefix, last)
+		t.deleteRange(from, last)
 	}
 }
 

@@ -106,23 +106,23 @@ func (t *transaction) load(r Record) bool {
 
 // list returns the keys that begin with prefix. The commit fails if there is a new one by then.
 func (t *transaction) list(prefix key) (found []key) {
-	found, at := t.scan(prefix, 0)
+	found, at := t.scan(prefix, prefix.end(), 0)
 	end := t.s.full(prefix.end())
 	t.ranges = append(t.ranges, clientv3.Compare(clientv3.ModRevision(t.s.full(prefix)).WithRange(end), "<", at+1))
 	return found
 }
 
-// peek returns the first keys that begin with prefix. They are not a condition of the commit.
-func (t *transaction) peek(prefix key, limit int64) []key {
-	found, _ := t.scan(prefix, limit)
+// peek returns the first keys from one to before another. They are not a condition of the commit.
+func (t *transaction) peek(from, end key, limit int64) []key {
+	found, _ := t.scan(from, end, limit)
 	return found
 }
 
-func (t *transaction) scan(prefix key, limit int64) (found []key, revision int64) {
+func (t *transaction) scan(from, end key, limit int64) (found []key, revision int64) {
 	if t.failed != nil {
 		return nil, 0
 	}
-	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithKeysOnly(),
+	r, err := t.s.client.Get(t.ctx, t.s.full(from), clientv3.WithRange(t.s.full(end)), clientv3.WithKeysOnly(),
 		clientv3.WithSerializable(), clientv3.WithLimit(limit))
 	if err != nil {
 		t.fail(unreadable(err))
@@ -134,12 +134,12 @@ func (t *transaction) scan(prefix key, limit int64) (found []key, revision int64
 	return found, r.Header.Revision
 }
 
-// countAll returns how many keys begin with prefix. That is not a condition of the commit.
-func (t *transaction) countAll(prefix key) int64 {
+// count returns how many keys there are from one to before another. That is not a condition of the commit.
+func (t *transaction) count(from, end key) int64 {
 	if t.failed != nil {
 		return 0
 	}
-	r, err := t.s.client.Get(t.ctx, t.s.full(prefix), clientv3.WithRange(t.s.full(prefix.end())), clientv3.WithCountOnly(),
+	r, err := t.s.client.Get(t.ctx, t.s.full(from), clientv3.WithRange(t.s.full(end)), clientv3.WithCountOnly(),
 		clientv3.WithSerializable())
 	if err != nil {
 		t.fail(unreadable(err))
