@@ -100,15 +100,11 @@ func (t *town) flood(ctx context.Context, s *server, askers []*client, rate int)
 	for i, c := range askers {
 		asking.Go(func() { took[i], errs[i] = t.keepAsking(ctx, c, begin, i) })
 	}
-	// What still waits for an answer when the askers are done is given up.
-	flooding, stop := context.WithCancel(ctx)
-	defer stop()
 	var g guesser
-	guessing.Go(func() { errs[len(askers)] = g.run(flooding, t, s, begin, rate) })
+	guessing.Go(func() { errs[len(askers)] = g.run(ctx, t, s, begin, rate) })
 	asking.Wait()
 	f.spent, err = load.Spent()
-	stop()
-	guessing.Wait()
+	guessing.Wait() // for those that are in line still, too
 	f.checked, f.refused, f.logins = g.checked.Load(), g.refused.Load(), g.logins.Load()
 	f.latencies = slices.Concat(took...)
 	return f, errors.Join(append(errs, err, context.Cause(ctx))...)
