@@ -50,11 +50,13 @@ type Client struct {
 	shelf   *peer.Shelf
 	pool    *peer.Pool
 	address net.Addr                        // where it serves; nil when it does not
+	ready   chan struct{}                   // closed when connections of peers may be accepted
 	shown   atomic.Pointer[wire.HelloReply] // what the server proved itself by
 
-	cancel context.CancelFunc
-	run    sync.WaitGroup // the tracker and the peer server
-	fatal  chan error     // capacity 1: why the tracker cannot go on
+	background context.Context // ends with Close
+	cancel     context.CancelFunc
+	run        sync.WaitGroup // the tracker and the peer server
+	fatal      chan error     // capacity 1: why the tracker cannot go on
 
 	// gone is called with what must not be served any more, from any goroutine; nil to ignore that. Set before the first
 	// connection.
@@ -75,10 +77,14 @@ const (
 // no longer what was published; nil to ignore that. With the code Unreachable the client is there all the same, and
 // goes on trying: close it, or go on without the server for now.
 func Open(ctx context.Context, c Config, serving Serving, changed func(shoal.Swarm, error)) (*Client, error) {
-	return open(ctx, c, serving, changed, nil)
+	cl, err := open(ctx, c, serving, changed, nil)
+	if cl != nil {
+		close(cl.ready)
+	}
+	return cl, err
 }
 
-// open is Open for who wants to know what must not be served any more, too.
+// open is Open for who wants to know what must not be served any more, too. No peer is served before ready is closed.
 func open(ctx context.Context, c Config, serving Serving, changed, gone func(shoal.Swarm, error)) (*Client, error) {
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
@@ -95,10 +101,11 @@ func open(ctx context.Context, c Config, serving Serving, changed, gone func(sho
 	bulk := bulkOf(c.Transport)
 	cl := &Client{
 		config: c, key: key, shelf: peer.NewShelf(), fatal: make(chan error, 1), gone: gone,
-		pool: peer.NewPool(key, bulk, link.TCP(bulk), new(store.Buffers), c.Log),
+		ready: make(chan struct{}),
+		pool:  peer.NewPool(key, bulk, link.TCP(bulk), new(store.Buffers), c.Log),
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cl.cancel = cancel
+	cl.background, cl.cancel = runCtx, cancel
 	err = cl.start(ctx, runCtx, pins, serving, changed)
 	if err != nil && !errors.Is(err, shoal.Unreachable) {
 		cl.Close()
@@ -152,6 +159,10 @@ func (c *Client) start(ctx, run context.Context, pins identity.Pins, serving Ser
 		Key: c.key, Transport: bulkOf(c.config.Transport), Shelf: c.shelf, Realm: c.realm, Changed: changed, Log: c.config.Log,
 	}
 	c.run.Go(func() {
+		select {
+		case <-c.ready:
+		case <-run.Done():
+		}
 		if err := server.Run(run, l); err != nil {
 			c.config.Log.Error().Err(err).Msg("serving peers ended")
 		}

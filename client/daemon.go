@@ -62,6 +62,12 @@ func OpenDaemon(ctx context.Context, c Config, dir string) (*Daemon, error) {
 		d.close()
 		return nil, err
 	}
+	// Peers wait until the server has told what this daemon must not serve any more, if it can be reached.
+	d.run.Go(func() {
+		if d.tracker.Settled(d.background) == nil {
+			close(d.ready)
+		}
+	})
 	return d, nil
 }
 

@@ -31,20 +31,24 @@ func (t *Tracker) Offer(swarm shoal.Swarm, pieces int) {
 
 // keepTold tells the server of one connection everything that it must know, and then what changes.
 func (t *Tracker) keepTold(ctx context.Context, l *link.Link) error {
-	if err := t.republish(ctx, l); err != nil {
-		return err
-	}
 	if t.config.Addresses == nil {
-		return nil
+		return t.republish(ctx, l)
 	}
 	t.mu.Lock()
 	for swarm := range t.offers {
 		t.changed[swarm] = struct{}{}
 	}
 	t.mu.Unlock()
+	// The offers first: others wait for them, and what is not to be offered any more is told in return.
+	if err := t.announce(ctx, l, t.signCandidates(l)); err != nil {
+		return err
+	}
+	if err := t.republish(ctx, l); err != nil {
+		return err
+	}
 	renew := time.NewTicker(candidateLife / 2)
 	defer renew.Stop()
-	for signed := t.signCandidates(l); ; {
+	for signed := []byte(nil); ; {
 		if err := t.announce(ctx, l, signed); err != nil {
 			return err
 		}
@@ -153,6 +157,35 @@ func (t *Tracker) allTold() {
 
 // Announced waits until a server knows all that this process offers.
 func (t *Tracker) Announced(ctx context.Context) error {
+	select {
+	case <-t.telling():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Settled waits until a server knows all that this process offers, and so has told it what does not count any more
+// (PROTOCOL.md rule E3), or until there is no connection to one.
+func (t *Tracker) Settled(ctx context.Context) error {
+	t.mu.Lock()
+	connected, lost := t.link != nil, t.lost
+	t.mu.Unlock()
+	if !connected {
+		return nil
+	}
+	select {
+	case <-t.telling():
+		return nil
+	case <-lost:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// telling sees that the server is told of all offers, and returns what is closed then.
+func (t *Tracker) telling() <-chan struct{} {
 	t.mu.Lock()
 	if t.told == nil {
 		t.told = make(chan struct{})
@@ -163,12 +196,7 @@ func (t *Tracker) Announced(ctx context.Context) error {
 	case t.wake <- struct{}{}:
 	default:
 	}
-	select {
-	case <-told:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return told
 }
 
 func (t *Tracker) takeChanged(limit int) []wire.Offer {

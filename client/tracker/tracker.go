@@ -54,7 +54,8 @@ type Tracker struct {
 	link      *link.Link // nil while there is no connection
 	since     time.Time  // when link came up
 	up        chan struct{}
-	fatal     error // why no connection will ever come
+	lost      chan struct{} // closed when link ends
+	fatal     error         // why no connection will ever come
 	sequence  uint64
 	published map[label]publication
 	offers    map[shoal.Swarm]uint32
@@ -200,8 +201,10 @@ func (t *Tracker) setLink(l *link.Link) {
 	t.link = l
 	if l == nil {
 		t.up = make(chan struct{})
+		close(t.lost)
 		return
 	}
+	t.lost = make(chan struct{})
 	t.since = time.Now()
 	t.clock.Learn(l.Ahead)
 	close(t.up)

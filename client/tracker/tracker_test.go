@@ -37,6 +37,7 @@ func TestReconnects(t *testing.T) {
 			s.set(false)
 			must(t, tr.Ping(t.Context()))
 			must(t, tr.Announced(t.Context()))
+			synctest.Wait() // names come after offers
 			s.mu.Lock()
 			if len(s.published) != 1 || s.published[0].Name != "one" || s.published[0].Content != object(1) {
 				t.Errorf("published again: %+v", s.published)
