@@ -73,8 +73,13 @@ func (c *Citizen) Close() error {
 	return <-c.ended
 }
 
+// patience is how long a citizen waits for an answer while the server comes and goes, on a machine that is busy.
+const patience = 5 * time.Minute
+
 // Ask returns what is answered. The error says that there was no answer, or that asking again was answered otherwise.
 func (c *Citizen) Ask(ctx context.Context, what any) (histories.Answered, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if seen, is, err := c.look(ctx, what); is {
 		return answer(seen, err)
 	}
@@ -94,7 +99,11 @@ func (c *Citizen) Ask(ctx context.Context, what any) (histories.Answered, error)
 }
 
 // Insist asks once more for all mutations that are remembered.
-func (c *Citizen) Insist(ctx context.Context) error { return c.again(ctx, len(c.done)) }
+func (c *Citizen) Insist(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return c.again(ctx, len(c.done))
+}
 
 func (c *Citizen) again(ctx context.Context, last int) error {
 	for len(c.done) > 0 && c.done[0].sequence+kept <= c.sequence {
