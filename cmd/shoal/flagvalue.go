@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"net"
 	"net/url"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -24,9 +26,9 @@ var flagChecks = map[string]func(value string) error{
 	"server": checkAddress, "rpclog": checkAddress, "listen": checkListen,
 	"state": checkFolder, "dir": checkFolder, "output": checkPath, "password-file": checkPath,
 	"rpclog-key": checkPath, "log-socket": checkPath, "socket": checkPath, "cert": checkPath, "key": checkPath,
-	"root": checkPath, "etcd-ca": checkPath, "etcd-cert": checkPath, "etcd-key": checkPath,
+	"root": checkPath, "config": checkPath, "etcd-ca": checkPath, "etcd-cert": checkPath, "etcd-key": checkPath,
 	"plaintext": func(value string) error { _, err := (&common{plaintext: value}).transport(); return err },
-	"soap":      checkURL, "etcd": checkURL, "label": checkLabel, "from": checkDevice, "log-reader": checkDevice, "grep": checkPattern, "user": checkShort, "op": checkShort,
+	"soap":      checkURL, "etcd": checkURL, "label": checkLabel, "limit": checkForward, "timeout": checkForward, "from": checkDevice, "alpha": checkFinite, "beta": checkFinite, "k": checkFinite, "log-reader": checkDevice, "grep": checkPattern, "user": checkShort, "op": checkShort,
 }
 
 // checkFlags refuses values that can be of no use, before anything is made, asked or written.
@@ -106,7 +108,7 @@ func checkURL(value string) error {
 	case err != nil:
 		return shoal.Errorf(shoal.BadRequest, "%q is no URL: %w", value, errors.Unwrap(err))
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return shoal.Errorf(shoal.BadRequest, "%q does not begin with http://HOST or https://HOST", value)
+		return shoal.Errorf(shoal.BadRequest, "%q does not begin with http://HOST:PORT or https://HOST:PORT", value)
 	case u.User != nil:
 		return shoal.Errorf(shoal.BadRequest, "the URL has a user or password in it, which others on this machine could read")
 	case strings.ContainsFunc(value, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) || r == ' ' }):
@@ -135,6 +137,22 @@ func checkPattern(value string) error {
 	}
 	_, err := regexp.Compile(value)
 	return err
+}
+
+// checkFinite refuses numbers with which nothing can be reckoned.
+func checkFinite(value string) error {
+	if x, err := strconv.ParseFloat(value, 64); err != nil || math.IsInf(x, 0) || math.IsNaN(x) {
+		return shoal.Errorf(shoal.BadRequest, "%q is no finite number", value)
+	}
+	return nil
+}
+
+// checkForward refuses durations that lead back.
+func checkForward(value string) error {
+	if d, err := time.ParseDuration(value); err != nil || d < 0 {
+		return shoal.Errorf(shoal.BadRequest, "%s is less than nothing", value)
+	}
+	return nil
 }
 
 func checkLabel(value string) error {

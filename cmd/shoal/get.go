@@ -44,9 +44,6 @@ func newGet() *cobra.Command {
 }
 
 func (g *getFlags) run(ctx context.Context, targets []string) error {
-	if g.timeout < 0 {
-		return shoal.Errorf(shoal.BadRequest, "--timeout is %v, and cannot be less than 0", g.timeout)
-	}
 	request := client.Get{Out: g.out, Timeout: g.timeout}
 	if g.from != "" {
 		from, err := shoal.ParseDeviceID(g.from)

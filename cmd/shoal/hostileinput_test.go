@@ -64,20 +64,30 @@ var hostileValues = map[string][]string{
 	"log-socket":    hostilePaths, "socket": hostilePaths,
 	"etcd": hostileURLs, "root": hostilePaths, "etcd-ca": hostilePaths, "etcd-cert": hostilePaths, "etcd-key": hostilePaths,
 	"soap": hostileURLs, "cert": hostilePaths, "key": hostilePaths,
-	"registration":  {"", "Open", "open ", "none", "all", "0", "true", "\x1b[2J", "\u202e", "\xff", strings.Repeat("x", 100_000)},
-	"keep":          {"", "0", "1", "15M", "-1G", "1.5G", "1 000G", "16MM", "16X", "G", "0x10G", "9999999999999999999999G", "8388608T", "\x1b[2J", "\x00", strings.Repeat("9", 100_000)},
-	"level":         {"loud", "INFO ", "0", "-1", "info,debug", "\x1b[2J", "\x00", "\u202e", strings.Repeat("x", 100_000)},
-	"since":         {"yesterday", "-1h", "1", "1y", "2026", "2026-13-01T00:00:00Z", "2026-11-21", "99999999999h", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
-	"grep":          {"(", "[", "*", "a{2,1}", "(?P<x", "\\", "a{1001}", "(?<=a)b", "\xff", "(\x1b[2J", strings.Repeat("(", 2000), strings.Repeat("x", 100_000)},
+	"registration": {"", "Open", "open ", "none", "all", "0", "true", "\x1b[2J", "\u202e", "\xff", strings.Repeat("x", 100_000)},
+	"keep":         {"", "0", "1", "15M", "-1G", "1.5G", "1 000G", "16MM", "16X", "G", "0x10G", "9999999999999999999999G", "8388608T", "\x1b[2J", "\x00", strings.Repeat("9", 100_000)},
+	"level":        {"loud", "INFO ", "0", "-1", "info,debug", "\x1b[2J", "\x00", "\u202e", strings.Repeat("x", 100_000)},
+	"since":        {"yesterday", "-1h", "1", "1y", "2026", "2026-13-01T00:00:00Z", "2026-11-21", "99999999999h", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
+	"grep":         {"(", "[", "*", "a{2,1}", "(?P<x", "\\", "a{1001}", "(?<=a)b", "\xff", "(\x1b[2J", strings.Repeat("(", 2000), strings.Repeat("x", 100_000)},
+	"config":       append(append([]string{"/dev/null", "/"}, hostilePaths...), missingPaths...), "without": {"none", "Rarest", "rarest,none", "rarest score", "\x1b[2J", strings.Repeat("x", 100_000)},
+	"peers": {"-1", "1000000000"}, "seeds": {"-1", "1000000000"}, "selfish": {"-1", "1000000000"}, "liars": {"-1", "1000000000"}, "connections": {"-1"},
+	"size": {"-1", "9223372036854775807"}, "up": {"-1"}, "down": {"-1"}, "seed-up": {"-1"}, "delay": {"-1s"}, "every": {"-1s"}, "limit": {"-1s"},
+	"leave": {"-0.1", "1.1"}, "alpha": {"-1"}, "beta": {"-1"}, "k": {"-1"}, "seed": {"-1"},
 	"user":          {strings.Repeat("x", 100_000)},
 	"op":            {strings.Repeat("x", 100_000)},
 	"offline-grace": {"721h", "-1s"}, "expires-in": {"0s", "721h", "-1s"}, "timeout": {"-1s"}, "rounds": {"0", "-1"}, "lines": {"0", "-1"},
 }
 
+// everywhere are the flags that most commands have.
+var everywhere = map[string]bool{"server": true, "pin": true, "plaintext": true, "state": true, "verbose": true, "json": true}
+
 // hostileByType are what no flag of that type takes.
 var hostileByType = map[string][]string{
 	"bool":     {"", "maybe", "2", "yes", "TRUE ", "\x1b[2J", "\x00", "\u202e", strings.Repeat("x", 100_000)},
 	"int":      {"", "x", "1.5", "1e3", "99999999999999999999", "0x", "1 ", "\u0661", "--1", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
+	"int64":    {"", "x", "1.5", "99999999999999999999", "0x", "1 ", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
+	"uint64":   {"", "x", "1.5", "99999999999999999999", "0x", "1 ", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
+	"float64":  {"", "x", "1,5", "1e999", "NaN", "Inf", "-Inf", "1 ", "\x1b[2J", "\x00", "\u202e"},
 	"duration": {"", "1", "x", "1y", "1h1", "h", "99999999999h", "1 h", "\u0661h", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
 }
 
