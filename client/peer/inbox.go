@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"shoal"
-	"shoal/client/store"
 	"shoal/client/swarm"
 	"shoal/client/tracker"
 )
@@ -15,11 +14,15 @@ type event struct {
 	joined  *Joined          // the connection it came from
 	sources []tracker.Source // with Found
 	proof   *shoal.Manifest  // with ManifestVerified
-	part    *store.Part      // with Opened
+	part    destination      // with Opened
 	whole   *assembly        // with PieceVerified and PieceBad: what the piece was made of
 	values  []shoal.Hash     // with PieceBad: of its blocks of 16 KiB
-	ticket  bool             // there is another ticket, or none any more; kind is 0
 	err     error            // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
+
+	// With kind 0:
+
+	ticket    bool // there is another ticket, or none any more
+	delivered bool // a stream's reader has everything
 }
 
 // inbox is where other goroutines leave events. It never makes them wait: how much is in it is bounded by what was asked

@@ -22,9 +22,13 @@ type Tracker interface {
 	Offer(swarm shoal.Swarm, pieces int)
 }
 
-// Transfer is the download of one object from all its sources at once, into Dir under Name.
+// Transfer is the download of one object from all its sources at once: to a file (Run), of a range to a file (RunRange),
+// or in order to a reader (Stream).
 type Transfer struct {
-	Swarm   shoal.Swarm
+	Swarm shoal.Swarm
+	// Range is what is wanted, as Range.In gives it, for RunRange and Stream.
+	Range shoal.Range
+	// Dir is the folder for the file, and for what has come while it is not whole.
 	Dir     string
 	Name    shoal.Name
 	Sources []tracker.Source // those known at the start
@@ -45,7 +49,7 @@ type Transfer struct {
 
 // Status is the state of a transfer.
 type Status struct {
-	Size    int64 // bytes of the object
+	Size    int64 // bytes of the pieces that are wanted
 	Held    int64 // bytes verified and on disk
 	Resumed int64 // bytes of Held that were there when it began
 	Waiting bool  // nobody can be asked for anything at the moment
@@ -85,10 +89,12 @@ type transfer struct {
 	lease   *tickets.Lease
 	ready   chan struct{}        // closed when lease has had news
 	bad     map[int][]shoal.Hash // of bad pieces: what the values of their blocks were
+	goal    goal
+	stream  *stream // who waits for the pieces in order; nil for nobody
 
 	inbox   inbox         // for concurrent use
 	pieces  assemblies    // for concurrent use
-	part    *store.Part   // set once, before the engine hears that it is open
+	part    destination   // set once, before the engine hears that it is open
 	waiting atomic.Bool   // for the goroutine that looks for sources
 	kick    chan struct{} // capacity 1: look now
 	helpers sync.WaitGroup
@@ -103,15 +109,15 @@ type source struct {
 	status SourceStatus
 }
 
-// Run downloads the object and returns it, whole, synced and under its final name; the caller closes it. When it fails,
-// what has come stays in the folder for the next attempt.
-func (t Transfer) Run(ctx context.Context) (*store.File, error) {
-	ctx, cancel := context.WithCancel(ctx)
+// run downloads what the config wants of the object, to what the goal says.
+func (t Transfer) run(outer context.Context, config swarm.Config, g goal, s *stream) error {
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
+	config.Object, config.Timeout, config.Seed = t.Swarm.Object, t.Timeout, rand.Uint64()
 	r := &transfer{
 		Transfer: t, ctx: ctx, begin: time.Now(), sources: map[swarm.PeerID]*source{}, kick: make(chan struct{}, 1),
-		engine: swarm.New(swarm.Config{Object: t.Swarm.Object, Timeout: t.Timeout, Seed: rand.Uint64()}),
-		status: Status{Size: t.Swarm.Object.Size}, lease: t.lease(), ready: make(chan struct{}), bad: map[int][]shoal.Hash{},
+		engine: swarm.New(config), goal: g, stream: s,
+		status: Status{Size: wantedBytes(config)}, lease: t.lease(), ready: make(chan struct{}), bad: map[int][]shoal.Hash{},
 	}
 	r.pieces = assemblies{object: t.Swarm.Object, buffers: t.Pool.buffers, pieces: map[int]*assembly{}}
 	defer r.lease.Close()
@@ -123,7 +129,7 @@ func (t Transfer) Run(ctx context.Context) (*store.File, error) {
 	cancel()
 	r.hangUp()
 	r.helpers.Wait()
-	return r.conclude()
+	return r.conclude(outer)
 }
 
 // loop is the life of the transfer: events in, actions out.
@@ -180,7 +186,9 @@ func (t *transfer) do(a swarm.Action) {
 	case swarm.Wait:
 		t.setWaiting(true)
 	case swarm.Done:
-		t.ended = true
+		if t.ended = t.stream == nil; !t.ended { // its reader is not done
+			t.hangUp()
+		}
 	case swarm.GiveUp:
 		t.fail(t.noSources())
 	case swarm.Fail:
@@ -250,8 +258,8 @@ func (t *transfer) hangUp() {
 	}
 }
 
-// conclude finishes the file, or keeps what is there for the next attempt.
-func (t *transfer) conclude() (*store.File, error) {
+// conclude reaches the goal, or keeps what is there for the next attempt.
+func (t *transfer) conclude(ctx context.Context) error {
 	for _, e := range t.inbox.take() { // what was being made when the transfer ended
 		if e.Kind == swarm.Connected {
 			e.joined.leave()
@@ -264,17 +272,17 @@ func (t *transfer) conclude() (*store.File, error) {
 		}
 	}
 	t.pieces.close()
-	var file *store.File
+	var whole store.Content
 	if t.result == nil {
 		t.report()
-		file, t.result = t.part.Finish()
+		whole, t.result = t.goal.finish(ctx)
 	}
 	t.shelved = t.shelved && t.Shelf.Serves(t.Swarm)
-	if t.shelved && t.result == nil {
-		t.Shelf.Put(t.Swarm, file)
-		t.Tracker.Offer(t.Swarm, file.Held())
+	if t.shelved && t.result == nil && whole != nil {
+		t.Shelf.Put(t.Swarm, whole)
+		t.Tracker.Offer(t.Swarm, whole.Held())
 	} else if t.shelved {
-		t.Shelf.Withdraw(t.Swarm, shoal.Errorf(shoal.NotFound, "the download here was given up"))
+		t.Shelf.Withdraw(t.Swarm, shoal.Errorf(shoal.NotFound, "the download here is over"))
 		t.Tracker.Offer(t.Swarm, 0)
 	}
 	if t.part != nil {
@@ -282,5 +290,5 @@ func (t *transfer) conclude() (*store.File, error) {
 			t.Log.Warn().Err(err).Msg("closing a download")
 		}
 	}
-	return file, t.result
+	return t.result
 }

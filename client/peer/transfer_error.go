@@ -16,7 +16,7 @@ func (t *transfer) stopped(why error) error {
 
 // kept says, for an error's text, what becomes of what has come.
 func (t *transfer) kept() string {
-	if t.status.Held == 0 {
+	if t.status.Held == 0 || t.stream != nil {
 		return ""
 	}
 	return "; what has come is kept, run the same command again to go on"

@@ -93,6 +93,8 @@ func (t *transfer) settled(e event) {
 	}
 	if e.Kind == swarm.PieceBad {
 		t.bad[e.Piece] = e.values
+	} else if t.stream != nil {
+		t.stream.tell()
 	}
 	t.step(e.Event)
 }

@@ -24,6 +24,10 @@ func (t *transfer) handle(e event) {
 		t.renew()
 		return
 	}
+	if e.delivered {
+		t.ended = true
+		return
+	}
 	if e.Kind == 0 {
 		if e.whole != nil {
 			t.pieces.giveBack(e.whole)
@@ -51,6 +55,7 @@ func (t *transfer) handle(e event) {
 	case swarm.PieceVerified, swarm.PieceBad:
 		t.settled(e)
 		return
+	case swarm.Reach:
 	case swarm.ManifestVerified:
 		if !t.opening {
 			t.opening = true
@@ -210,7 +215,7 @@ func (t *transfer) fetchManifest(s *source) {
 // open opens the part in the background: that takes long when there is much to resume.
 func (t *transfer) open(proof *shoal.Manifest) {
 	t.helpers.Go(func() {
-		part, err := store.ResumePart(t.ctx, t.Dir, t.Name, t.Swarm.Object, proof, nil)
+		part, err := t.goal.open(t.ctx, proof)
 		if err != nil {
 			t.inbox.put(event{err: err})
 			return
@@ -220,8 +225,11 @@ func (t *transfer) open(proof *shoal.Manifest) {
 }
 
 // opened takes the open part, and serves what is in it while the rest comes.
-func (t *transfer) opened(part *store.Part) {
+func (t *transfer) opened(part destination) {
 	t.part = part
+	if t.stream != nil {
+		t.feed(part)
+	}
 	t.status.Resumed = heldBytes(part)
 	t.status.Held = t.status.Resumed
 	t.shelved = t.Shelf != nil && t.Shelf.Put(t.Swarm, part)
