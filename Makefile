@@ -9,7 +9,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SCRIPTS := .ci/run scripts/*.sh
 
 .NOTPARALLEL:
-.PHONY: help build run test bench bench-hash bench-log bench-server fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
+.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -33,6 +33,9 @@ bench-log: setup-test build ## measure logging and the two services, and check t
 
 bench-server: setup-test build ## measure the server's answers, memory and starts, and check their figures
 	go run -tags native ./tests/bench/servers
+
+bench-swarm: setup-bench build ## measure downloads from many peers on links with rates, against the rivals (as root)
+	go run -tags native ./tests/bench/swarms
 
 fmt: ## format the Go files
 	$(GOFUMPT) -l -w .

@@ -12,6 +12,9 @@ tools=build/tools
 # The etcd of Debian 12: an older line than the one that shoal embeds, and the oldest that it is tested with.
 etcd_version=3.4.23
 
+# The libtorrent that is measured against.
+libtorrent_version=2.0.8
+
 missing=()
 
 fail() {
@@ -72,9 +75,20 @@ has_nginx() {
     [[ -x $rivals/usr/sbin/nginx ]] || PATH=$PATH:/usr/sbin command -v nginx >/dev/null
 }
 
+has_iproute() {
+    PATH=$PATH:/usr/sbin:/sbin command -v ip tc >/dev/null
+}
+
+# Debian's libtorrent is found by Debian's Python.
+has_libtorrent() {
+    [[ $(/usr/bin/python3 -c 'import libtorrent; print(libtorrent.__version__)' 2>/dev/null) == "$libtorrent_version".* ]]
+}
+
 need_bench() {
     need_build
     need aria2c aria2
+    has_iproute || missing+=(iproute2)
+    has_libtorrent || missing+=("python3-libtorrent=$libtorrent_version-*")
     # What the unpacked one links with.
     has_nginx || missing+=(libpcre2-8-0 libssl3 zlib1g)
 }
