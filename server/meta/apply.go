@@ -163,19 +163,18 @@ func (a *application) decide(t *transaction) error {
 
 // commit writes what t says if all that t read is still so, and learns what is there if not.
 func (a *application) commit(t *transaction) (Outcome, bool, error) {
-	conditions := t.ranges
-	var fresh []clientv3.Op
-	var order []key
+	conditions := make([]clientv3.Cmp, 0, len(t.ranges)+len(t.guards))
+	conditions = append(conditions, t.ranges...)
+	order := make([]key, 0, len(t.guards))
 	for k, e := range t.guards {
 		conditions = append(conditions, clientv3.Compare(clientv3.ModRevision(a.s.full(k)), "=", e.revision))
-		fresh = append(fresh, clientv3.OpGet(a.s.full(k)))
 		order = append(order, k)
 	}
 	commit := a.s.client.Txn(a.ctx).If(conditions...).Then(t.ops...)
 	// Most commits succeed at once: only after a conflict is it worth carrying along what to read where there is another.
 	again := a.conflicts > 0
 	if again {
-		commit = commit.Else(fresh...)
+		commit = commit.Else(a.s.gets(order)...)
 	}
 	r, err := commit.Commit()
 	if err != nil {
@@ -191,7 +190,7 @@ func (a *application) commit(t *transaction) (Outcome, bool, error) {
 	}
 	a.conflicts++
 	if !again {
-		if r, err = a.s.client.Txn(a.ctx).Then(fresh...).Commit(); err != nil {
+		if r, err = a.s.client.Txn(a.ctx).Then(a.s.gets(order)...).Commit(); err != nil {
 			return Outcome{}, false, err
 		}
 	}
@@ -205,6 +204,15 @@ func (a *application) commit(t *transaction) (Outcome, bool, error) {
 	}
 	a.s.cache.learn(a.known)
 	return Outcome{}, false, nil
+}
+
+// gets returns the operations that read keys.
+func (s *Store) gets(keys []key) []clientv3.Op {
+	ops := make([]clientv3.Op, len(keys))
+	for i, k := range keys {
+		ops[i] = clientv3.OpGet(s.full(k))
+	}
+	return ops
 }
 
 // remember keeps what a commit at the revision made sure of.
