@@ -34,11 +34,13 @@ type realmServer struct {
 	denied  bool                  // whether what is offered is refused
 }
 
-func newRealmServer(t *testing.T) *realmServer {
+func newRealmServer(t *testing.T) *realmServer { return newServerOf(t, identity.NewKey()) }
+
+func newServerOf(t *testing.T, realm *identity.Key) *realmServer {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	s := &realmServer{
-		t: t, realm: identity.NewKey(), key: identity.NewKey(), listener: l, member: true, offered: map[shoal.FileID]bool{},
+		t: t, realm: realm, key: identity.NewKey(), listener: l, member: true, offered: map[shoal.FileID]bool{},
 	}
 	var cancel context.CancelFunc
 	s.ctx, cancel = context.WithCancel(context.Background())

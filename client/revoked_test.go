@@ -48,8 +48,7 @@ func TestRevokedServer(t *testing.T) {
 		t.Errorf("after a restart: %v", err)
 		again.Close()
 	}
-	another := newRealmServer(t) // of the same realm
-	another.realm = s.realm
+	another := newServerOf(t, s.realm)
 	c.Server = another.listener.Addr().String()
 	again, err := Open(t.Context(), c, Silent, nil)
 	must(t, err)
