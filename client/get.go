@@ -19,6 +19,7 @@ import (
 type Get struct {
 	Group   shoal.Group
 	Target  string          // a name or a FileID
+	Range   shoal.Range     // what is wanted of the file; zero for all
 	Out     string          // the file or existing folder to write to; "" for Folder
 	Folder  string          // where files go that Out does not place
 	From    *shoal.DeviceID // the only device to fetch from; nil for all
@@ -29,20 +30,26 @@ type Get struct {
 	Report func(peer.Status)
 }
 
-// Got is a file that is whole, verified, synced, and under its final name.
+// Got is a file that is whole, verified, synced, and under its final name, or a file with a range's bytes.
 type Got struct {
 	Name    shoal.Name
-	File    *store.File // the caller closes it
+	Path    string
+	File    *store.File // the caller closes it; nil for a range
 	Present bool        // it was there already
 }
 
-// Get downloads one file from all its sources at once, and serves what has come while the rest comes.
+// Get downloads one file from all its sources at once, and serves what has come while the rest comes. Of a range that is not
+// all of a file, the bytes alone are written.
 func (c *Client) Get(ctx context.Context, g Get) (*Got, error) {
 	found, err := c.find(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	path := g.path(found.Name)
+	wanted, err := g.Range.In(found.Object)
+	if err != nil {
+		return nil, err
+	}
+	path := g.path(g.fileName(found.Name, wanted))
 	name, err := shoal.ParseName(filepath.Base(path))
 	if err != nil {
 		return nil, err
@@ -50,18 +57,18 @@ func (c *Client) Get(ctx context.Context, g Get) (*Got, error) {
 	if g.Found != nil {
 		g.Found(found.Name, found.Object, path)
 	}
+	if g.isRange() {
+		return c.getRange(ctx, g, found, wanted, path)
+	}
 	// Nothing to fetch is nothing to fail at: the command may be repeated.
 	if got, err := present(ctx, found, path); !errors.Is(err, shoal.NotFound) {
 		return got, err
 	}
-	swarm := shoal.Swarm{Group: g.Group, Object: found.Object}
-	ctx, end := c.gets.begin(ctx, swarm)
+	t := c.transfer(g, found)
+	t.Dir, t.Name = filepath.Dir(path), name
+	ctx, end := c.gets.begin(ctx, t.Swarm)
 	defer end()
-	file, err := peer.Transfer{
-		Swarm: swarm, Dir: filepath.Dir(path), Name: name,
-		Sources: found.Sources, From: g.From, Timeout: g.Timeout, Report: g.Report,
-		Pool: c.pool, Tracker: c.tracker, Tickets: c.keeper, Shelf: c.shelf, Log: c.config.Log,
-	}.Run(ctx)
+	file, err := t.Run(ctx)
 	if errors.Is(err, shoal.Exists) {
 		// Another command may have finished it since we looked.
 		if got, err := present(ctx, found, path); err == nil {
@@ -71,7 +78,16 @@ func (c *Client) Get(ctx context.Context, g Get) (*Got, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Got{Name: found.Name, File: file}, nil
+	return &Got{Name: found.Name, Path: file.Path(), File: file}, nil
+}
+
+// transfer is the download of what was found, without where it goes.
+func (c *Client) transfer(g Get, found *tracker.Found) peer.Transfer {
+	return peer.Transfer{
+		Swarm:   shoal.Swarm{Group: g.Group, Object: found.Object},
+		Sources: found.Sources, From: g.From, Timeout: g.Timeout, Report: g.Report,
+		Pool: c.pool, Tracker: c.tracker, Tickets: c.keeper, Shelf: c.shelf, Log: c.config.Log,
+	}
 }
 
 // present is what was found, if path holds it already; shoal.NotFound if nothing is there.
@@ -80,7 +96,7 @@ func present(ctx context.Context, found *tracker.Found, path string) (*Got, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Got{Name: found.Name, File: file, Present: true}, nil
+	return &Got{Name: found.Name, Path: file.Path(), File: file, Present: true}, nil
 }
 
 // find asks the server for the target: as a FileID if it looks like one, and else as a name.

@@ -111,11 +111,12 @@ func (t *transfer) feed(from destination) {
 		t.Shelf = nil
 	}
 	t.helpers.Go(func() {
-		if err := t.deliver(spool); err != nil {
+		switch err := t.deliver(spool); {
+		case err == nil:
+			t.inbox.put(event{delivered: true})
+		case t.ctx.Err() == nil: // of which the owner hears by itself
 			t.inbox.put(event{err: err})
-			return
 		}
-		t.inbox.put(event{delivered: true})
 	})
 }
 

@@ -10,6 +10,9 @@
 //	                                                    ▼                  │ Hash, OpenFile
 //	                                                  sidecar       Catalog, published files
 //
+// A Part of a range (ResumeRange) has the pieces that the range lies in, and its Extract copies the bytes out. A stream's
+// pieces go to a Spool, which has no name and survives nothing.
+//
 // What survives: after the process is killed, every piece that WritePiece returned for, because OpenPart hashes again
 // whatever the part has beyond the sidecar; after the machine lost power, at least what the sidecar lists.
 //

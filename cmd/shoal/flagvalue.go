@@ -28,7 +28,7 @@ var flagChecks = map[string]func(value string) error{
 	"rpclog-key": checkPath, "log-socket": checkPath, "socket": checkPath, "cert": checkPath, "key": checkPath,
 	"root": checkPath, "config": checkPath, "etcd-ca": checkPath, "etcd-cert": checkPath, "etcd-key": checkPath,
 	"plaintext": func(value string) error { _, err := (&common{plaintext: value}).transport(); return err },
-	"soap":      checkURL, "etcd": checkURL, "label": checkLabel, "limit": checkForward, "timeout": checkForward, "from": checkDevice, "alpha": checkFinite, "beta": checkFinite, "k": checkFinite, "log-reader": checkDevice, "grep": checkPattern, "user": checkShort, "op": checkShort,
+	"soap":      checkURL, "etcd": checkURL, "label": checkLabel, "limit": checkForward, "timeout": checkForward, "from": checkDevice, "alpha": checkFinite, "beta": checkFinite, "k": checkFinite, "log-reader": checkDevice, "grep": checkPattern, "range": checkRange, "user": checkShort, "op": checkShort,
 }
 
 // checkFlags refuses values that can be of no use, before anything is made, asked or written.
@@ -59,7 +59,7 @@ func checkFlags(cmd *cobra.Command) error {
 }
 
 // neverEmpty are the flags that cannot be taken back by an empty value.
-var neverEmpty = map[string]bool{"state": true, "listen": true, "from": true}
+var neverEmpty = map[string]bool{"state": true, "listen": true, "from": true, "range": true}
 
 // goesWith are flags that mean nothing without another one.
 var goesWith = map[string]string{
@@ -157,6 +157,11 @@ func checkForward(value string) error {
 
 func checkLabel(value string) error {
 	_, err := shoal.ParseName(value)
+	return err
+}
+
+func checkRange(value string) error {
+	_, err := shoal.ParseRange(value)
 	return err
 }
 

@@ -20,9 +20,40 @@ const atOnce = 4
 
 type getFlags struct {
 	common
-	out     string
+	out string
+	source
+}
+
+// source is what downloads are told of where to fetch from, and what.
+type source struct {
+	bytes   string
 	from    string
 	timeout time.Duration
+}
+
+func (s *source) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.bytes, "range", "", "only the bytes BEGIN-END, without the one at END, as in 1M-2M; BEGIN- for the rest, -N for the last N")
+	f.StringVar(&s.from, "from", "", "fetch from this device alone")
+	f.DurationVar(&s.timeout, "timeout", time.Minute, "give up when nothing has come for this long; 0 for never")
+}
+
+// request is the wish that the flags make.
+func (s *source) request() (request client.Get, err error) {
+	request.Timeout = s.timeout
+	if s.bytes != "" {
+		if request.Range, err = shoal.ParseRange(s.bytes); err != nil {
+			return request, fmt.Errorf("--range: %w", err)
+		}
+	}
+	if s.from != "" {
+		from, err := shoal.ParseDeviceID(s.from)
+		if err != nil {
+			return request, fmt.Errorf("--from: %w", err)
+		}
+		request.From = &from
+	}
+	return request, nil
 }
 
 func newGet() *cobra.Command {
@@ -32,26 +63,24 @@ func newGet() *cobra.Command {
 		Short: "Fetch files, from all their sources at once",
 		Long: "Fetch files, from all their sources at once. What was left unfinished goes on where it ended. A file that is fetched\n" +
 			"is whole, verified and on disk when the command ends with 0; it is handed to the peer that runs with the same --state,\n" +
-			"which serves it on. Files go to the running peer's --dir if it has one, else to the current folder.",
+			"which serves it on. Files go to the running peer's --dir if it has one, else to the current folder.\n\n" +
+			"With --range the file has these bytes alone, and NAME.BEGIN-END for a name unless -o gives one. Only what they lie in is\n" +
+			"fetched, and served on while that lasts.",
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, targets []string) error { return g.run(cmd.Context(), targets) },
 	}
-	g.add(cmd)
+	g.common.add(cmd)
 	cmd.Flags().StringVarP(&g.out, "output", "o", "", "the file or folder to write to; a folder for several files")
-	cmd.Flags().StringVar(&g.from, "from", "", "fetch from this device alone")
-	cmd.Flags().DurationVar(&g.timeout, "timeout", time.Minute, "give up when nothing has come for this long; 0 for never")
+	g.source.add(cmd)
 	return cmd
 }
 
 func (g *getFlags) run(ctx context.Context, targets []string) error {
-	request := client.Get{Out: g.out, Timeout: g.timeout}
-	if g.from != "" {
-		from, err := shoal.ParseDeviceID(g.from)
-		if err != nil {
-			return fmt.Errorf("--from: %w", err)
-		}
-		request.From = &from
+	request, err := g.request()
+	if err != nil {
+		return err
 	}
+	request.Out = g.out
 	if len(targets) > 1 && g.out != "" {
 		if err := os.MkdirAll(g.out, 0o777); err != nil {
 			return shoal.Errorf(shoal.BadRequest, "several files need a folder to go to: %w", err)
@@ -115,15 +144,17 @@ func getOne(ctx context.Context, cl *client.Client, daemon *client.Control, requ
 	if request.Group, request.Target, err = parseTarget(target); err != nil {
 		return err
 	}
-	request.Found = item.found
+	request.Found = func(name shoal.Name, o shoal.Object, path string) { item.found(name, o, request.Range, path) }
 	request.Report = item.report
 	got, err := cl.Get(ctx, request)
 	if err != nil {
 		return err
 	}
-	defer got.File.Close()
 	served := false
-	if daemon != nil {
+	if got.File != nil {
+		defer got.File.Close()
+	}
+	if daemon != nil && got.File != nil {
 		// The file is here, whole and safe: that nobody serves it on is no reason to fail.
 		if err := daemon.HandOver(ctx, request.Group, got.Name, got.File); err != nil {
 			fmt.Fprintf(os.Stderr, "shoal: %s\n", errorText(fmt.Errorf("%s is not served on: %w", got.File.Path(), err)))

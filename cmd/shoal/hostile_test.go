@@ -34,6 +34,7 @@ var commands = map[string]takes{
 	"publish":     {good: []string{"file"}, which: []string{"file"}, more: true},
 	"unpublish":   {good: []string{"lab/x"}, which: []string{"target"}, more: true}, "stop-share": {good: []string{"lab/x"}, which: []string{"target"}, more: true},
 	"ls": {which: []string{"group"}}, "info": {good: []string{"lab/x"}, which: []string{"target"}}, "get": {good: []string{"lab/x"}, which: []string{"target"}, more: true},
+	"cat":         {good: []string{"lab/x"}, which: []string{"target"}, more: true},
 	"user create": {good: []string{"eve"}, which: []string{"name"}, stdin: "correct horse battery\n"}, "user list": {}, "user delete": {good: []string{"bob"}, which: []string{"user"}},
 	"user password": {stdin: bobsPassword + "\ncorrect horse battery\n"},
 	"login":         {good: []string{"bob"}, which: []string{"name"}, stdin: bobsPassword + "\n"}, "logout": {}, "whoami": {},

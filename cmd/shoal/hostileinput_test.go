@@ -73,6 +73,7 @@ var hostileValues = map[string][]string{
 	"peers": {"-1", "1000000000"}, "seeds": {"-1", "1000000000"}, "selfish": {"-1", "1000000000"}, "liars": {"-1", "1000000000"}, "connections": {"-1"},
 	"size": {"-1", "9223372036854775807"}, "up": {"-1"}, "down": {"-1"}, "seed-up": {"-1"}, "delay": {"-1s"}, "every": {"-1s"}, "limit": {"-1s"},
 	"leave": {"-0.1", "1.1"}, "alpha": {"-1"}, "beta": {"-1"}, "k": {"-1"}, "seed": {"-1"},
+	"range":         {"", "-", "1", "1M", "2-1", "1-1", "0-0", "-0", "a-b", "--1", "1--2", "1.5M-2M", "1MB-2MB", "65T-", "99999999999999999999-", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
 	"user":          {strings.Repeat("x", 100_000)},
 	"op":            {strings.Repeat("x", 100_000)},
 	"offline-grace": {"721h", "-1s"}, "expires-in": {"0s", "721h", "-1s"}, "timeout": {"-1s"}, "rounds": {"0", "-1"}, "lines": {"0", "-1"},

@@ -54,7 +54,7 @@ func newRoot() *cobra.Command {
 		}
 		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newStopShare(), newList(), newInfo(), newGet(),
+	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newStopShare(), newList(), newInfo(), newGet(), newCat(),
 		newUser(), newLogin(), newLogout(), newWhoami(), newDevice(), newGroup(), newInvite(), newSum(), newBench(), newSimulate(), newRPCLog(), newLog(), newSOAP(), newVersion())
 	return root
 }

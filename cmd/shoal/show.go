@@ -39,6 +39,7 @@ type item struct {
 	target string
 	name   shoal.Name
 	object shoal.Object
+	wanted shoal.Range // of the object
 	path   string
 	begin  time.Time
 	bar    *mpb.Bar
@@ -53,9 +54,11 @@ func (s *show) add(target string) *item {
 }
 
 // found is told what will be fetched.
-func (i *item) found(name shoal.Name, o shoal.Object, path string) {
+func (i *item) found(name shoal.Name, o shoal.Object, wanted shoal.Range, path string) {
 	i.name, i.object, i.path = name, o, path
-	i.event(map[string]any{"event": "start", "name": name, "file": o.ID, "size": o.Size, "path": path})
+	i.wanted, _ = wanted.In(o) // it was found to be in it
+	i.status.Size = o.Size
+	i.event(i.ranged(map[string]any{"event": "start", "name": name, "file": o.ID, "size": o.Size, "path": path}))
 	i.bar = i.show.progress.AddBar(o.Size, mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(printable(string(name))+" ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return i.text() })),
@@ -69,6 +72,9 @@ func (i *item) report(status peer.Status) {
 	was := i.status
 	i.status = status
 	i.mu.Unlock()
+	if status.Size != was.Size { // of the pieces that a range lies in
+		i.bar.SetTotal(status.Size, false)
+	}
 	i.bar.SetCurrent(status.Held)
 	if status.Waiting && !was.Waiting {
 		i.waits(status)
@@ -101,20 +107,20 @@ func (i *item) done(got *client.Got, served bool) {
 	status := i.status
 	i.mu.Unlock()
 	if i.show.json {
-		i.event(map[string]any{
-			"event": "done", "name": i.name, "file": i.object.ID, "size": i.object.Size, "path": got.File.Path(),
+		i.event(i.ranged(map[string]any{
+			"event": "done", "name": i.name, "file": i.object.ID, "size": i.object.Size, "path": got.Path,
 			"present": got.Present, "served": served, "seconds": took.Seconds(), "resumed": status.Resumed, "sources": sharesOf(status),
-		})
+		}))
 		return
 	}
 	how := "was there already"
 	if !got.Present {
-		how = fmt.Sprintf("%s in %s, %s, from %s", bytesText(i.object.Size), took.Round(time.Millisecond),
-			rateText(i.object.Size-status.Resumed, took), countSources(status))
+		how = fmt.Sprintf("%s in %s, %s, from %s", bytesText(i.wanted.Length()), took.Round(time.Millisecond),
+			rateText(status.Size-status.Resumed, took), countSources(status))
 	}
 	i.show.mu.Lock()
 	defer i.show.mu.Unlock()
-	fmt.Printf("%s  %s\n", printable(got.File.Path()), how)
+	fmt.Printf("%s  %s\n", printable(got.Path), how)
 }
 
 func (i *item) event(event map[string]any) {
@@ -125,17 +131,25 @@ func (i *item) event(event map[string]any) {
 	}
 }
 
+// ranged adds to an event which bytes it is about, if those are not all.
+func (i *item) ranged(event map[string]any) map[string]any {
+	if i.wanted.Length() < i.object.Size {
+		event["begin"], event["end"] = i.wanted.Begin, i.wanted.End
+	}
+	return event
+}
+
 // text stands behind the bar: bytes, rate, time left.
 func (i *item) text() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	s, took := i.status, time.Since(i.begin)
 	if s.Waiting {
-		return fmt.Sprintf("%s / %s  waiting for a source", bytesText(s.Held), bytesText(i.object.Size))
+		return fmt.Sprintf("%s / %s  waiting for a source", bytesText(s.Held), bytesText(s.Size))
 	}
 	fresh := s.Held - s.Resumed
-	return fmt.Sprintf("%s / %s  %s  %s left", bytesText(s.Held), bytesText(i.object.Size), rateText(fresh, took),
-		leftText(fresh, i.object.Size-s.Resumed, took))
+	return fmt.Sprintf("%s / %s  %s  %s left", bytesText(s.Held), bytesText(s.Size), rateText(fresh, took),
+		leftText(fresh, s.Size-s.Resumed, took))
 }
 
 // share is what one source has given.

@@ -22,6 +22,8 @@ type event struct {
 	Size    int64
 	Held    int64
 	Resumed int64
+	Begin   int64
+	End     int64
 	Present bool
 	Served  bool
 	Sources sources
