@@ -113,8 +113,7 @@ func (h *Host) Command(args ...string) []string {
 
 // Vanish makes the host's link lose everything from now on, both ways, while neither side is told.
 func (h *Host) Vanish(ctx context.Context) error {
-	const disabled = "0"
-	return run(ctx, "ip link set "+h.port+" type bridge_slave state "+disabled)
+	return run(ctx, "ip link set "+h.port+" nomaster")
 }
 
 // Kill ends all that runs on the host, as kill -9 does.

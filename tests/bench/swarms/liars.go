@@ -160,18 +160,19 @@ func (s *swarm) player(ctx context.Context, on machine, role, device, file strin
 // verdict waits until the witness is done, and returns how many pieces it has checked. One that was bad is an error.
 func (p *playing) verdict(ctx context.Context) (checked int, err error) {
 	select {
-	case line := <-p.lines.C:
-		var seen struct{ Checked, Bad int }
-		if err := lastEvent([]byte(line), &seen); err != nil {
-			return 0, err
-		}
-		if seen.Bad > 0 {
-			return 0, fmt.Errorf("of %d pieces that were served on, %d were bad", seen.Checked, seen.Bad)
-		}
-		return seen.Checked, nil
-	case <-p.Exited():
-		return 0, p.Failure("ended")
+	case <-p.Exited(): // after which all that it said is there
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
+	var seen struct{ Checked, Bad int }
+	select {
+	case line := <-p.lines.C:
+		err = lastEvent([]byte(line), &seen)
+	default:
+		err = p.Failure("ended")
+	}
+	if err == nil && seen.Bad > 0 {
+		err = fmt.Errorf("of %d pieces that were served on, %d were bad", seen.Checked, seen.Bad)
+	}
+	return seen.Checked, err
 }
