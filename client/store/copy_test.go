@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"os"
+	"errors"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,8 +10,23 @@ import (
 	"shoal"
 )
 
+// copyTo makes a file of from, as a download of it would be.
+func copyTo(ctx context.Context, from *File, dir string, progress func(held, before int64)) error {
+	part, err := ResumePart(ctx, dir, "to", from.Object(), from.Manifest(), nil)
+	if err != nil {
+		return err
+	}
+	if err = part.Fill(ctx, from, new(Buffers), progress); err == nil {
+		var file *File
+		if file, err = part.Finish(); err == nil {
+			err = file.Close()
+		}
+	}
+	return errors.Join(err, part.Close())
+}
+
 // A copy is the same file, made of verified pieces; what is interrupted goes on.
-func TestCopy(t *testing.T) {
+func TestFill(t *testing.T) {
 	for _, size := range []int64{0, 1, 5 << 20, 5<<20 + 7} {
 		data := random(size, uint64(size))
 		dir, to := t.TempDir(), t.TempDir()
@@ -23,25 +38,24 @@ func TestCopy(t *testing.T) {
 		defer closeNow(t, from)
 		ctx, cancel := context.WithCancel(t.Context())
 		var most int64
-		progress := func(held, _ int64) {
+		err = copyTo(ctx, from, to, func(held, _ int64) {
 			if most = held; held > size/2 {
 				cancel()
 			}
-		}
-		_, err = Copy(ctx, from, new(Buffers), to, "to", progress)
-		if interrupted := size > 1; interrupted {
+		})
+		cancel()
+		if size > 1 {
 			wantCode(t, err, shoal.Canceled)
 			var resumed int64
-			file, err := Copy(t.Context(), from, new(Buffers), to, "to", func(_, before int64) { resumed = before })
-			if err != nil {
+			if err := copyTo(t.Context(), from, to, func(_, before int64) { resumed = before }); err != nil {
 				t.Fatal(err)
 			}
-			closeNow(t, file)
 			if resumed != most || resumed == 0 {
 				t.Errorf("%d bytes were there before, want %d", resumed, most)
 			}
+		} else if err != nil {
+			t.Error(err)
 		}
-		cancel()
 		readBack(t, filepath.Join(to, "to"), data)
 		if names := names(t, to); !slices.Equal(names, []string{"to"}) {
 			t.Errorf("there are %v", names)
@@ -49,8 +63,39 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// What is not what it should be is not copied, and what is there is not overwritten.
-func TestCopyRefuses(t *testing.T) {
+// Of a range only what it lies in is copied.
+func TestFillRange(t *testing.T) {
+	data := random(5<<20, 1)
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "from"), data)
+	from, err := Hash(t.Context(), filepath.Join(dir, "from"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeNow(t, from)
+	r := shoal.Range{Begin: 1<<20 + 5, End: 2 << 20}
+	part, err := ResumeRange(t.Context(), dir, "to", from.Object(), from.Manifest(), r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := part.Fill(t.Context(), from, new(Buffers), nil); err != nil {
+		t.Error(err)
+	}
+	if part.Held() != 4 {
+		t.Errorf("%d pieces were copied, want 4", part.Held())
+	}
+	path, err := part.Extract(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	readBack(t, path, data[r.Begin:r.End])
+	if err := part.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is not what it should be is not copied.
+func TestFillRefuses(t *testing.T) {
 	data := random(1<<20, 1)
 	dir, to := t.TempDir(), t.TempDir()
 	writeFile(t, filepath.Join(dir, "from"), data)
@@ -59,15 +104,11 @@ func TestCopyRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeNow(t, from)
-	writeFile(t, filepath.Join(to, "taken"), nil)
-	_, err = Copy(t.Context(), from, new(Buffers), to, "taken", nil)
-	wantCode(t, err, shoal.Exists)
 	data[len(data)-1] ^= 1
 	writeFile(t, filepath.Join(dir, "from"), data)
-	_, err = Copy(t.Context(), from, new(Buffers), to, "to", nil)
-	wantCode(t, err, shoal.Changed)
-	if _, err := os.Stat(filepath.Join(to, "to")); err == nil {
-		t.Error("a changed file was copied")
+	wantCode(t, copyTo(t.Context(), from, to, nil), shoal.Changed)
+	if names := names(t, to); len(names) != 0 {
+		t.Errorf("there are %v", names)
 	}
 }
 
