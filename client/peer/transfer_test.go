@@ -150,7 +150,7 @@ func TestLiarIsAskedNoMore(t *testing.T) {
 			return s.block(id, m, s.bytes(m))
 		}))
 		w.fetch(w.transfer(liar, slow))
-		if liar.joins != 1 || liar.requests() > 2*(2<<20)/(64<<10) {
+		if liar.joins != 1 || liar.requests() > 2*(2<<20)/shoal.BlockUnit {
 			t.Errorf("the liar was joined %d times and asked for %d blocks", liar.joins, liar.requests())
 		}
 	})

@@ -24,34 +24,40 @@ func (e *Engine) ending() bool {
 
 // again is the end game (Cohen 2003): when all is asked for, a peer that has nothing to do is asked for the block that
 // another will be the last to send, if it will be sooner. The first to come cancels the other. Unlike Cohen's, not every
-// block is asked of everybody: rates are known here, and so is who will be late.
+// block is asked of everybody: rates are known here, and so is who will be late. And only what is on its way is asked of
+// two; what waits behind that is taken from the one and given to the other.
 func (e *Engine) again(p *peer) (a *partial, begin, length int, why appetite) {
 	if !e.ending() {
 		return nil, 0, 0, idle
 	}
-	latest, of := 0.0, request{}
+	latest, of, owner, place := 0.0, request{}, p, 0
 	for _, other := range e.present {
 		if other == p {
 			continue
 		}
 		ahead := 0
-		for _, r := range other.requests {
+		for k, r := range other.requests {
 			ahead += r.length
 			if r.void || !p.hasPiece(r.piece) {
 				continue
 			}
 			if at := e.expected(other, ahead); at > latest && e.single(r) {
-				latest, of = at, r
+				latest, of, owner, place = at, r, other, k
 			}
 		}
 	}
-	if latest == 0 || e.doubled+int64(of.length) > max(int64(of.length), int64(wasteLimit*float64(e.size))) {
+	if latest == 0 || place == 0 && e.doubled+int64(of.length) > max(int64(of.length), int64(wasteLimit*float64(e.size))) {
 		return nil, 0, 0, idle
 	}
 	if here := e.expected(p, p.asked+of.length); 1.25*here+worthWhile.Seconds() > latest {
 		return nil, 0, 0, idle
 	}
-	e.doubled += int64(of.length)
+	if place > 0 { // not on its way yet
+		e.release(owner, place)
+		e.withdrawn = append(e.withdrawn, Action{Kind: Cancel, Peer: owner.id, Piece: of.piece, Begin: of.begin, Length: of.length})
+	} else {
+		e.doubled += int64(of.length)
+	}
 	return e.partial(of.piece), of.begin, of.length, full
 }
 

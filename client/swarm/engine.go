@@ -62,6 +62,7 @@ type Engine struct {
 	released  bool // something may be asked of others since the step began
 	roomier   bool // one more piece may be in assembly
 	discarded []int
+	withdrawn []Action  // cancels that come before the next request
 	given     []request // forgotten by revive: to be canceled at the peer of this step
 	doubled   int64     // bytes that were asked of two in the end game
 	wasted    int64     // bytes that came twice
@@ -201,6 +202,8 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 		e.wake(idle)
 	} else if e.roomier && e.starving > 0 {
 		e.wake(starved)
+	} else if e.roomier {
+		e.wake(lagging)
 	}
 	actions = e.feed(actions)
 	if ev.Kind == Have && len(actions) == before {

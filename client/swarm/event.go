@@ -103,8 +103,8 @@ const (
 	Verify
 	// Cancel the request for a block at Peer. An outcome that comes all the same is welcome.
 	Cancel
-	// Discard what has come of Piece: nobody is left who has the rest, and its buffer is needed. No block of it is
-	// asked for at the moment.
+	// Discard what has come of Piece and is not being verified: nobody is left who has the rest, a part of it is from one
+	// who was banned, or it came too late. No block of it is asked for at the moment. It may be that there is nothing.
 	Discard
 	// FetchHashes of Piece from Peer, to learn which blocks of a bad piece are bad; answered by any BlockBads and then
 	// HashesVerified, or by HashesBad, HashesRefused or Lost.

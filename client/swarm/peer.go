@@ -18,6 +18,7 @@ const (
 	full    appetite = iota // it is asked for all that it should be
 	hungry                  // it is in Engine.hungry
 	starved                 // it has what is wanted, and no more pieces may be in assembly
+	lagging                 // its blocks would take so long that they keep others waiting
 	idle                    // it has nothing that is wanted and not asked for
 )
 
@@ -38,14 +39,16 @@ type peer struct {
 	asked    int       // bytes of them
 	current  int       // the piece it was asked for last; -1 for none
 
-	since     time.Duration // when it connected
-	heard     time.Duration // when anything came last
-	arrived   time.Duration // when a block came last, or the oldest request was made
-	delivered int64         // bytes
-	served    int64         // bytes asked of it in this transfer, but for what was taken back
-	rate      float64       // bytes a second; 0 when unknown
-	delay     float64       // seconds without waiting in a queue; 0 when unknown
-	wait      float64       // seconds from request to block, smoothed
+	since      time.Duration // when it connected
+	heard      time.Duration // when anything came last
+	arrived    time.Duration // when a block came last, or the oldest request was made
+	delivered  int64         // bytes
+	served     int64         // bytes asked of it in this transfer, but for what was taken back
+	rate       float64       // bytes a second; 0 when unknown
+	delay      float64       // seconds from request to block, at least; 0 when unknown
+	least      float64       // the same since leastSince
+	leastSince time.Duration
+	wait       float64 // seconds from request to block, smoothed
 
 	ceiling  int // bytes; what refusals have taught; 0 for none
 	backoff  backoff
@@ -58,7 +61,6 @@ type peer struct {
 type request struct {
 	piece, begin, length int
 	at                   time.Duration
-	ahead                int           // bytes that were asked of the peer before it and not answered
 	delivered            int64         // what the peer had delivered by then
 	deliveredAt          time.Duration // and when
 	void                 bool          // others may be asked for it

@@ -20,9 +20,10 @@ const lapseHalf = 10 * time.Second
 //	score = α·quality − β·load/threshold
 //
 // quality is 0 to 1, load how many pieces' bytes were asked of the peer in this transfer, and threshold the share of
-// each when all are alike, times K: threshold = ceil(pieces / peers × K).
+// each when all are alike, times K: threshold = ceil(pieces / peers × K). Load beyond it counts no more: peers that cannot
+// keep up are not to be asked in place of others only because those have done their share.
 func (e *Engine) score(p *peer) float64 {
-	return e.config.Alpha*e.quality(p) - e.config.Beta*e.load(p)/e.threshold()
+	return e.config.Alpha*e.quality(p) - e.config.Beta*min(1, e.load(p)/e.threshold())
 }
 
 func (e *Engine) load(p *peer) float64 { return float64(p.served) / float64(e.pieceLength) }
@@ -68,8 +69,7 @@ func (e *Engine) rank() {
 	}
 }
 
-// best is the place among the hungry of the one with the highest score; those who have had their share come after the
-// others.
+// best is the place among the hungry of the one with the highest score.
 func (e *Engine) best() int {
 	if len(e.hungry) == 1 {
 		return 0
@@ -77,15 +77,10 @@ func (e *Engine) best() int {
 	if e.without(Scored) {
 		return e.rand.IntN(len(e.hungry))
 	}
-	best, most, capped := 0, math.Inf(-1), true
-	threshold := e.threshold()
+	best, most := 0, math.Inf(-1)
 	for k, p := range e.hungry {
-		over := e.load(p) >= threshold
-		if over && !capped {
-			continue
-		}
-		if s := e.score(p); s > most || capped && !over {
-			best, most, capped = k, s, over
+		if s := e.score(p); s > most {
+			best, most = k, s
 		}
 	}
 	return best

@@ -1,5 +1,7 @@
 package swarm
 
+import "shoal"
+
 // firstPieces is how many pieces are taken at random, so that there is soon something to give to others: the rarest is
 // slow to come, because few have it (Cohen 2003, "random first piece").
 const firstPieces = 4
@@ -34,7 +36,7 @@ func (e *Engine) hasRoom(p *peer) bool {
 // wake looks again at the peers that nothing could be asked of.
 func (e *Engine) wake(of appetite) {
 	for _, p := range e.present {
-		if p.appetite == of || of == idle && p.appetite == starved {
+		if p.appetite == of || of == idle && p.appetite != full {
 			e.want(p)
 		}
 	}
@@ -73,12 +75,17 @@ func (e *Engine) sate(p *peer) {
 // work finds a block to ask p for: of a piece in assembly first, so that pieces get finished; then of a new one; then,
 // when all is asked for, one that another owes. Where there is none, why says what to wait for.
 func (e *Engine) work(p *peer) (a *partial, begin, length int, why appetite) {
+	if e.lags(p) {
+		return nil, 0, 0, lagging
+	}
 	want := e.blockSize(p)
 	if !e.without(PartialsFirst) || len(e.partials) >= e.slots {
 		a = e.unfinished(p)
 	}
-	if a == nil && len(e.rarity.order) > 0 {
-		if i := e.choose(p); i >= 0 {
+	// What others have begun is left to them while p has something rarer.
+	joins := a != nil && a.piece != p.current && len(e.partials) < e.slots && !e.config.InOrder
+	if (a == nil || joins) && len(e.rarity.order) > 0 {
+		if i := e.choose(p); i >= 0 && (a == nil || e.rarity.count[i] < e.rarity.count[a.piece]) {
 			if len(e.partials) >= e.slots && !e.makeRoom() {
 				return nil, 0, 0, starved
 			}
@@ -95,6 +102,15 @@ func (e *Engine) work(p *peer) (a *partial, begin, length int, why appetite) {
 	}
 	begin, length = a.block(want)
 	return a, begin, length, full
+}
+
+// lagFactor is how many times faster another must be for a peer to lag.
+const lagFactor = 8
+
+// lags reports whether a peer is so slow that it is not to hold one of the last places in assembly, where fast ones would
+// wait for the rest of its piece.
+func (e *Engine) lags(p *peer) bool {
+	return p.rate > 0 && e.topRate > lagFactor*p.rate && (e.starving > 0 || len(e.partials) >= e.slots-1) && !e.without(Scored)
 }
 
 // unfinished is a piece in assembly of which p has something that nobody is asked for: the one that p works on already,
@@ -147,11 +163,13 @@ func (e *Engine) request(p *peer, a *partial, begin, length int, actions []Actio
 		actions = append(actions, Action{Kind: Discard, Piece: i})
 	}
 	e.discarded = e.discarded[:0]
+	actions = append(actions, e.withdrawn...)
+	e.withdrawn = e.withdrawn[:0]
 	if len(p.requests) == 0 {
 		p.heard, p.arrived = e.now, e.now // its silence until now is no stall
 	}
 	p.requests = append(p.requests, request{
-		piece: a.piece, begin: begin, length: length, at: e.now, ahead: p.asked, delivered: p.delivered, deliveredAt: p.arrived,
+		piece: a.piece, begin: begin, length: length, at: e.now, delivered: p.delivered, deliveredAt: p.arrived,
 	})
 	p.asked += length
 	p.served += int64(length)
@@ -164,30 +182,55 @@ func (e *Engine) request(p *peer, a *partial, begin, length int, actions []Actio
 func (e *Engine) arrived(p *peer, ev Event, actions []Action) []Action {
 	k := p.find(ev.Piece, ev.Begin, ev.Length)
 	if k < 0 {
-		return actions // canceled meanwhile, and thrown away
+		return e.uncalled(p, ev, actions)
 	}
 	r := p.take(k)
 	p.measure(r, e.now, ev.Delay)
 	p.heard, e.heard = e.now, e.now
 	p.backoff.reset()
 	a := e.partial(r.piece)
-	if a != nil {
-		if !r.void {
-			a.unask(r.begin, r.length)
-		}
-		fresh, owed := a.arrive(r.begin, r.length, p.number)
-		e.wasted += int64(r.length - fresh)
-		if owed {
-			actions = e.recall(a, p, actions)
-		}
-		if a.missing == 0 && (fresh > 0 || a.length == 0) {
-			actions = append(actions, Action{Kind: Verify, Piece: a.piece})
-		}
-	} else {
-		e.wasted += int64(r.length)
+	if a != nil && !r.void {
+		a.unask(r.begin, r.length)
 	}
+	actions = e.count(p, a, ev, actions)
 	e.revive(p)
 	e.want(p)
+	return actions
+}
+
+// uncalled takes a block that was asked for and canceled, and has come all the same.
+func (e *Engine) uncalled(p *peer, ev Event, actions []Action) []Action {
+	if p.phase != present || e.config.Object.CheckBlock(ev.Piece, int64(ev.Begin), int64(ev.Length)) != nil {
+		return actions
+	}
+	_, length := e.config.Object.PieceRange(ev.Piece)
+	if end := ev.Begin + ev.Length; ev.Begin%shoal.BlockUnit != 0 || end%shoal.BlockUnit != 0 && end != int(length) {
+		return actions
+	}
+	p.heard = e.now
+	a := e.partial(ev.Piece)
+	if a == nil && e.rarity.place[ev.Piece] >= 0 && len(e.partials) < e.slots {
+		a = e.begin(ev.Piece)
+		e.released = true // the rest of it is to be asked for
+	}
+	return e.count(p, a, ev, actions)
+}
+
+// count counts what has come for a piece in assembly. What comes too late, or for another piece, may have been given a
+// buffer, which is of no use.
+func (e *Engine) count(p *peer, a *partial, ev Event, actions []Action) []Action {
+	if a == nil || a.missing == 0 {
+		e.wasted += int64(ev.Length)
+		return append(actions, Action{Kind: Discard, Piece: ev.Piece})
+	}
+	fresh, owed := a.arrive(ev.Begin, ev.Length, p.number)
+	e.wasted += int64(ev.Length - fresh)
+	if owed {
+		actions = e.recall(a, p, actions)
+	}
+	if a.missing == 0 {
+		actions = append(actions, Action{Kind: Verify, Piece: a.piece})
+	}
 	return actions
 }
 
@@ -223,6 +266,10 @@ func (a *partial) has(begin, length int) bool {
 func (e *Engine) cancel(p *peer, k int, actions []Action) []Action {
 	r := p.requests[k]
 	e.release(p, k)
+	if e.now-p.heard >= lateLeast/2 && !e.without(Stalls) { // others were faster, and it may be that it is not there at all
+		p.lapse(e.now)
+		p.retryAt = e.now + p.backoff.next(e.rand)
+	}
 	e.want(p)
 	return append(actions, Action{Kind: Cancel, Peer: p.id, Piece: r.piece, Begin: r.begin, Length: r.length})
 }

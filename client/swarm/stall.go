@@ -44,7 +44,7 @@ func (e *Engine) watch(actions []Action) []Action {
 // patience is the silence that is usual for a peer, and some more.
 func (e *Engine) patience(p *peer) time.Duration {
 	if p.wait == 0 {
-		return min(max(lateLeast, time.Duration(16*e.leastWait*float64(time.Second))), 2*time.Second)
+		return min(max(lateLeast, time.Duration(6*e.leastWait*float64(time.Second))), 2*time.Second)
 	}
 	return min(max(lateLeast, time.Duration(4*p.wait*float64(time.Second))), dropAfter)
 }

@@ -15,7 +15,7 @@ const (
 	slack = 30 * time.Millisecond
 	// firstWindow is asked of a peer of which nothing is known yet, in bytes, and firstBlock at a time.
 	firstWindow = 256 << 10
-	firstBlock  = 64 << 10
+	firstBlock  = 16 << 10
 	// maxRequests is what may be open at a peer (PROTOCOL.md, rule P8).
 	maxRequests = 256
 )
@@ -36,7 +36,7 @@ func (e *Engine) blockSize(p *peer) int {
 // rate can grow, and what keeps it busy for a moment (the bandwidth-delay product and its gain: Cardwell et al., BBR,
 // ACM Queue 2016).
 func (e *Engine) window(p *peer) int {
-	w := firstWindow
+	w := min(firstWindow, max(e.budget/(2*(len(e.present)+1)), 4*firstBlock)) // all may turn out to be slow
 	switch {
 	case e.without(FittedWindow):
 		w = 5 * shoal.BlockUnit
@@ -69,15 +69,7 @@ func (p *peer) measure(r request, now, delay time.Duration) {
 			p.rate += (sample - p.rate) / 16
 		}
 	}
-	base := 0.0
-	if p.rate > 0 {
-		base = max(took-float64(r.ahead+r.length)/p.rate, 1e-4)
-	}
-	if p.delay == 0 || base < p.delay {
-		p.delay = base
-	} else {
-		p.delay += (base - p.delay) / 256
-	}
+	p.estimate(max(took, 1e-4), now)
 	if p.wait == 0 {
 		p.wait = took
 	}
@@ -85,6 +77,25 @@ func (p *peer) measure(r request, now, delay time.Duration) {
 	p.arrived = now
 	if p.ceiling > 0 {
 		p.ceiling += max(r.length/8, 1)
+	}
+}
+
+// delayEvery is how often the delay may grow.
+const delayEvery = 10 * time.Second
+
+// estimate learns the delay: the least time that any block took. Once a window is open blocks also wait for each other, so
+// that times grow with it; the delay follows them only where they are longer than the window explains, because the path
+// has become longer.
+func (p *peer) estimate(took float64, now time.Duration) {
+	if p.delay == 0 || took < p.delay {
+		p.delay = took
+	}
+	if p.least == 0 || took < p.least {
+		p.least = took
+	}
+	if now-p.leastSince >= delayEvery {
+		p.delay = max(p.delay, (p.least-slack.Seconds()-4*blockTime.Seconds())/2)
+		p.least, p.leastSince = 0, now
 	}
 }
 

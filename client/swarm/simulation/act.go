@@ -11,17 +11,23 @@ import (
 
 // step tells a peer's engine of an event, and does what it says.
 func (s *simulator) step(n *node, ev swarm.Event) {
-	if n.engine == nil || n.dead || n.done > 0 || n.failed {
-		return
+	n.pending = append(n.pending, ev)
+	if len(n.pending) > 1 {
+		return // it comes of an action of the one before, all of whose actions are first
 	}
-	s.steps++
-	ev.Now = s.now - n.began
-	actions := n.engine.Step(ev, n.actions[:0])
-	n.actions = nil // doing them may lead to a further step
-	for _, a := range actions {
-		s.act(n, a)
+	for k := 0; k < len(n.pending); k++ {
+		if n.engine == nil || n.dead || n.done > 0 || n.failed {
+			break
+		}
+		s.steps++
+		ev := n.pending[k]
+		ev.Now = s.now - n.began
+		n.actions = n.engine.Step(ev, n.actions[:0])
+		for i := 0; i < len(n.actions) && !n.dead; i++ {
+			s.act(n, n.actions[i])
+		}
 	}
-	n.actions = actions[:0]
+	n.pending = n.pending[:0]
 }
 
 func (s *simulator) act(n *node, a swarm.Action) {

@@ -41,6 +41,8 @@ type Group struct {
 	Delay Duration `json:"delay"`
 	// Whole is for those who have everything from the beginning.
 	Whole bool `json:"whole"`
+	// Part is for those who have the first part of the object, from 0 to 1, and fetch nothing.
+	Part float64 `json:"part"`
 	// Start is when the first arrives, and Every the time between two.
 	Start Duration `json:"start"`
 	Every Duration `json:"every"`
@@ -56,6 +58,9 @@ type Group struct {
 	// Lie is what they do wrong: "" for nothing.
 	Lie Lie `json:"lie"`
 }
+
+// fetches reports whether they download.
+func (g *Group) fetches() bool { return !g.Whole && g.Part == 0 }
 
 // Lie is a kind of misbehaviour.
 type Lie string
@@ -112,6 +117,8 @@ func (c *Config) check() error {
 			return bad("rates are 0 (no limit) to 100000 Mbit/s")
 		case g.Delay < 0 || g.Delay > Duration(time.Minute) || g.Start < 0 || g.Every < 0 || g.DieAt < 0:
 			return bad("delays are 0s to 1m, and times not negative")
+		case !(g.Part >= 0 && g.Part <= 1):
+			return bad("part is a part of the object, from 0 to 1")
 		case g.LeaveAt < 0 || g.LeaveAt > 1 || math.IsNaN(g.LeaveAt):
 			return bad("leave_at is a part of the download, from 0 to 1")
 		}

@@ -145,9 +145,11 @@ func (s *simulator) bound() float64 {
 		if g.Whole && g.Lie == "" {
 			seeds += n.up
 		}
-		if !g.Whole {
+		if g.fetches() {
 			least = min(least, n.down)
 			count++
+		}
+		if !g.Whole {
 			if !g.Selfish && g.Lie == "" {
 				ups += n.up
 			}

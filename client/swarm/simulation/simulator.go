@@ -51,6 +51,7 @@ type node struct {
 	downFree time.Duration
 	sent     int64 // bytes
 	got      int64
+	pending  []swarm.Event // for the engine
 	actions  []swarm.Action
 	answers  []upload.Action
 	parts    map[int32][]int32 // with lies: who sent each unit of the pieces in assembly; -1 - index when it is false
@@ -65,9 +66,7 @@ func Run(c Config) (*Report, error) {
 		return nil, err
 	}
 	c.setDefaults()
-	s := &simulator{config: c, object: shoal.Object{Size: c.Size}, rand: rand.New(rand.NewPCG(c.Seed, 2))}
-	s.pieces = s.object.Pieces()
-	s.populate()
+	s := newSim(c)
 	for len(s.queue.items) > 0 && s.waiting > 0 {
 		h := s.queue.pop()
 		if s.now = h.at; s.now > time.Duration(c.Limit) {
@@ -76,6 +75,13 @@ func Run(c Config) (*Report, error) {
 		s.happen(h)
 	}
 	return s.report(), nil
+}
+
+func newSim(c Config) *simulator {
+	s := &simulator{config: c, object: shoal.Object{Size: c.Size}, rand: rand.New(rand.NewPCG(c.Seed, 2))}
+	s.pieces = s.object.Pieces()
+	s.populate()
+	return s
 }
 
 func rate(mbit, goodput float64) float64 {
@@ -102,7 +108,7 @@ func (s *simulator) populate() {
 			if group.Whole && group.Lie == "" {
 				s.seeds++
 			}
-			if !group.Whole {
+			if group.fetches() {
 				s.waiting++
 			}
 			start := time.Duration(group.Start) + time.Duration(k)*time.Duration(group.Every)
@@ -145,6 +151,11 @@ func (s *simulator) arrive(n *node) {
 			n.have[i/8] |= 0x80 >> (i % 8)
 		}
 		n.held = s.pieces
+	} else if !n.group.fetches() {
+		n.held = int(n.group.Part * float64(s.pieces))
+		for i := range n.held {
+			n.have[i/8] |= 0x80 >> (i % 8)
+		}
 	} else {
 		n.parts, n.bad = map[int32][]int32{}, map[int32][]int32{}
 		n.engine = swarm.New(swarm.Config{
@@ -154,7 +165,7 @@ func (s *simulator) arrive(n *node) {
 		s.after(0, happening{kind: lookup, node: n.index})
 	}
 	n.upload = upload.New(upload.Config{
-		Object: s.object, Whole: n.group.Whole, Seed: s.config.Seed<<20 + uint64(n.index), Without: s.config.WithoutUpload,
+		Object: s.object, Whole: n.group.Whole, Bitfield: n.have, Seed: s.config.Seed<<20 + uint64(n.index), Without: s.config.WithoutUpload,
 	})
 	if n.group.Whole && s.seeds == 1 && n.group.Lie == "" {
 		s.stepUpload(n, upload.Event{Kind: upload.OnlySeed, Whole: true})

@@ -152,9 +152,10 @@ func (m *Machine) choke(p *peer, actions []Action) []Action {
 		return actions
 	}
 	p.choked, p.since = true, m.now
+	actions = append(actions, Action{Kind: Choke, Peer: p.id})
 	for _, b := range p.open {
 		actions = append(actions, Action{Kind: Refuse, Code: shoal.Busy, Peer: p.id, Piece: b.piece, Begin: b.begin, Length: b.length})
 	}
 	p.open = p.open[:0]
-	return append(actions, Action{Kind: Choke, Peer: p.id})
+	return actions
 }

@@ -36,7 +36,8 @@ const (
 	PeerWhole
 	// Held: Piece is here and verified now, too.
 	Held
-	// OnlySeed: with Whole, this device is known to be the only one with everything; without, it is not any more.
+	// OnlySeed: with Whole, this device is known to be the only one with everything, and nobody else has much; without, it
+	// is not any more.
 	OnlySeed
 	// Tick: time passes. Comes at least every swarm.TickEvery.
 	Tick
@@ -57,7 +58,8 @@ type ActionKind uint8
 
 // The actions.
 const (
-	// Choke tells Peer that it gets nothing for now. Its open requests that are not being served are refused first.
+	// Choke tells Peer that it gets nothing for now. Its open requests that are not being served are refused next, so that
+	// it knows why.
 	Choke ActionKind = iota + 1
 	// Unchoke tells Peer that it may ask.
 	Unchoke

@@ -70,7 +70,8 @@ type peer struct {
 	inTurn     bool
 	all        bool // everything was revealed
 	revealed   bitset
-	credit     int // pieces revealed to it and not yet sent to it
+	credit     int // pieces revealed to it that it has not asked for
+	allowed    int // the most of them
 	hoard      int // pieces sent to it that were not seen elsewhere
 }
 
@@ -182,7 +183,7 @@ func (m *Machine) join(ev Event, actions []Action) []Action {
 		return append(actions, Action{Kind: RevealAll, Peer: p.id})
 	}
 	m.super.active = m.now
-	p.revealed = newBitset(m.pieces)
+	p.revealed, p.allowed = newBitset(m.pieces), creditFirst
 	return m.reveal(p, actions)
 }
 
@@ -201,7 +202,7 @@ func (m *Machine) leave(p *peer, actions []Action) []Action {
 		}
 	}
 	m.busy -= p.sending
-	if p.device.peers--; p.device.peers == 0 && !p.device.whole && p.device.has == nil {
+	if p.device.peers--; p.device.peers == 0 {
 		delete(m.device, p.id.Device)
 	}
 	if m.super != nil {

@@ -14,13 +14,16 @@ type superseed struct {
 	spread bool
 	active time.Duration // when a piece was given out last, or somebody joined
 	owner  []*peer       // to whom each piece was revealed first; nil when that one is gone
+	asked  []bool        // for each piece, whether that one has asked for it
 }
 
 const (
-	// creditMost is how many pieces a peer is shown that it has not been sent.
-	creditMost = 3
+	// creditFirst is how many pieces a peer is shown at first that it has not asked for. Each time it asks when it had
+	// nothing to wait for it is shown twice as many, so that a long way does not leave it waiting; creditMost at most.
+	creditFirst = 2
+	creditMost  = 64
 	// hoardMost is how many pieces a peer may have from here that nobody else has, while others pass theirs on.
-	hoardMost = 24
+	hoardMost = 4
 	// quietMost is how long nobody takes what is shown until everything is.
 	quietMost = 3 * time.Second
 )
@@ -29,7 +32,10 @@ func (m *Machine) setOnlySeed(only bool, actions []Action) []Action {
 	m.onlySeed = only
 	switch {
 	case only && m.whole && m.super == nil && m.config.Without&SuperSeed == 0 && m.pieces > 1:
-		s := &superseed{fresh: m.rand.Perm(m.pieces), to: make([]int32, m.pieces), seen: make([]uint16, m.pieces), owner: make([]*peer, m.pieces)}
+		s := &superseed{
+			fresh: m.rand.Perm(m.pieces), to: make([]int32, m.pieces), seen: make([]uint16, m.pieces), owner: make([]*peer, m.pieces),
+			asked: make([]bool, m.pieces),
+		}
 		for i := range s.to {
 			_, length := m.config.Object.PieceRange(i)
 			s.to[i] = int32(min(length, 1<<30))
@@ -56,7 +62,7 @@ func (m *Machine) revealAll(actions []Action) []Action {
 // reveal shows a peer further pieces, as many as it may know of.
 func (m *Machine) reveal(p *peer, actions []Action) []Action {
 	s := m.super
-	for !p.all && p.credit < creditMost && len(s.fresh) > 0 && !m.hoards(p) {
+	for !p.all && p.credit < p.allowed && len(s.fresh) > 0 && !m.hoards(p) {
 		i := s.fresh[len(s.fresh)-1]
 		s.fresh = s.fresh[:len(s.fresh)-1]
 		if p.device.has.has(i) { // it has that from elsewhere, so it is out already
@@ -77,6 +83,17 @@ func (m *Machine) hoards(p *peer) bool {
 	return m.super.spread && p.hoard >= hoardMost && m.config.Without&SpreadFirst == 0
 }
 
+// touch notes that a piece which was shown to a peer is asked for, or will not be.
+func (m *Machine) touch(p *peer, piece int, actions []Action) []Action {
+	s := m.super
+	if s.owner[piece] != p || s.asked[piece] {
+		return actions
+	}
+	s.asked[piece] = true
+	p.credit--
+	return m.reveal(p, actions)
+}
+
 // handed counts what was sent of a piece.
 func (m *Machine) handed(p *peer, ev Event, actions []Action) []Action {
 	s := m.super
@@ -88,9 +105,22 @@ func (m *Machine) handed(p *peer, ev Event, actions []Action) []Action {
 	}
 	s.given++
 	s.active = m.now
-	p.credit--
 	p.hoard++
-	return m.reveal(p, actions)
+	if actions = m.reveal(p, actions); m.super == nil || m.busy > 0 || len(m.turn) > 0 {
+		return actions
+	}
+	// All have more than they pass on. That is better than an idle uplink.
+	least := p
+	for _, other := range m.order {
+		if !other.all && other.credit < other.allowed && other.hoard < least.hoard {
+			least = other
+		}
+	}
+	hoard := least.hoard
+	least.hoard = 0
+	actions = m.reveal(least, actions)
+	least.hoard = hoard
+	return actions
 }
 
 // spread notes that a device has a piece.
@@ -104,8 +134,7 @@ func (m *Machine) spread(d *device, piece int, actions []Action) []Action {
 		if s.to[piece] > 0 { // it had that before
 			s.to[piece] = 0
 			s.given++
-			p.credit--
-			return m.reveal(p, actions)
+			return m.touch(p, piece, actions)
 		}
 		return actions
 	}
@@ -124,7 +153,7 @@ func (m *Machine) returned(p *peer, actions []Action) []Action {
 		if owner != p {
 			continue
 		}
-		s.owner[i] = nil
+		s.owner[i], s.asked[i] = nil, false
 		if s.to[i] > 0 || s.seen[i] == 0 { // what it had and did not pass on has gone with it
 			if s.to[i] <= 0 {
 				s.given--
