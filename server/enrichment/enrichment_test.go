@@ -69,6 +69,9 @@ func hung(ctx context.Context, _ question) (shoal.Facts, error) {
 	return shoal.Facts{}, ctx.Err()
 }
 
+// device acts for a user, so that it may ask.
+var device = shoal.DeviceID{1}
+
 func objectOf(i int) shoal.Object {
 	return shoal.Object{ID: shoal.FileID{byte(i), byte(i >> 8), 1}, Size: 100_000}
 }
@@ -87,6 +90,7 @@ func within(t *testing.T, does func(context.Context, question) (shoal.Facts, err
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, registry: registry.New(), service: &service{does: does}}
+		w.registry.Apply([]meta.Event{{Record: &meta.User{Name: "ann", Devices: []shoal.DeviceID{device}}}, {Record: &meta.Device{ID: device, User: "ann"}}}, 1)
 		w.queue = New(w.registry, w.service, zerolog.Nop())
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -141,7 +145,7 @@ func (w *world) release(name shoal.Name, o shoal.Object) bool {
 }
 
 func (w *world) stands(name shoal.Name) (o shoal.Object, there bool) {
-	_, found, err := w.registry.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: name})
+	_, found, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: name})
 	return found.Content, err == nil
 }
 
@@ -149,7 +153,7 @@ func (w *world) stands(name shoal.Name) (o shoal.Object, there bool) {
 func (w *world) want(name shoal.Name, state shoal.FactsState, mediaType string) {
 	w.Helper()
 	synctest.Wait()
-	_, found, err := w.registry.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: name})
+	_, found, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: name})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -325,7 +329,7 @@ func TestBounds(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		states := map[shoal.FactsState]int{}
 		for i := range all {
-			_, found, err := w.registry.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: shoal.Name(fmt.Sprintf("%04d", i))})
+			_, found, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: shoal.Name(fmt.Sprintf("%04d", i))})
 			if err != nil {
 				t.Fatal(err)
 			}
