@@ -85,12 +85,21 @@ type world struct {
 	queue    *Queue
 }
 
+// newRegistry is one that knows a user.
+func newRegistry() *registry.Registry {
+	r := registry.New()
+	r.Apply([]meta.Event{
+		{Record: &meta.User{Name: "ann", Devices: []shoal.DeviceID{device}}},
+		{Record: &meta.Device{ID: device, User: "ann"}},
+	}, 1)
+	return r
+}
+
 // within runs a test whose service does something at first. The queue runs until the test ends.
 func within(t *testing.T, does func(context.Context, question) (shoal.Facts, error), test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, registry: registry.New(), service: &service{does: does}}
-		w.registry.Apply([]meta.Event{{Record: &meta.User{Name: "ann", Devices: []shoal.DeviceID{device}}}, {Record: &meta.Device{ID: device, User: "ann"}}}, 1)
+		w := &world{T: t, registry: newRegistry(), service: &service{does: does}}
 		w.queue = New(w.registry, w.service, zerolog.Nop())
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -347,7 +356,7 @@ func TestBounds(t *testing.T) {
 // The end of Run does not wait for an answer, and without Run nothing is waited for either.
 func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := registry.New()
+		r := newRegistry()
 		q := New(r, &service{does: hung}, zerolog.Nop())
 		w := &world{T: t, registry: r, queue: q}
 		w.publish("a", objectOf(1), "plain")
