@@ -156,7 +156,8 @@ func (c *Client) start(ctx, run context.Context, pins identity.Pins, serving Ser
 	config.Addresses = addressesOf(l.Addr(), c.config.Transport.Security)
 	c.tracker = tracker.New(config)
 	server := peer.Server{
-		Key: c.key, Transport: bulkOf(c.config.Transport), Shelf: c.shelf, Realm: c.realm, Changed: changed, Log: c.config.Log,
+		Key: c.key, Transport: bulkOf(c.config.Transport), Shelf: c.shelf, Realm: c.realm, Alone: c.alone, Changed: changed,
+		Log: c.config.Log,
 	}
 	c.run.Go(func() {
 		select {
@@ -168,6 +169,12 @@ func (c *Client) start(ctx, run context.Context, pins identity.Pins, serving Ser
 		}
 	})
 	return c.connect(ctx, trust)
+}
+
+// alone reports whether no other process is known to serve all of an object.
+func (c *Client) alone(ctx context.Context, swarm shoal.Swarm) bool {
+	found, err := c.tracker.LookupFile(ctx, swarm.Group, swarm.Object.ID)
+	return err == nil && found.Whole <= 1
 }
 
 // connect opens the session with the server, and asks whom to trust where that is not known.

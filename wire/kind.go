@@ -26,6 +26,8 @@ const (
 	KindHave      Kind = 38
 	KindWithdraw  Kind = 39
 	KindRenew     Kind = 40
+	KindChoke     Kind = 41
+	KindUnchoke   Kind = 42
 	KindRegister  Kind = 48
 	KindLogin     Kind = 49
 	KindLogout    Kind = 50
@@ -77,6 +79,8 @@ var kinds = map[Kind]kindSpec{
 	KindHave:      {"HAVE", true, 4104, 0, fresh[Have], nil},
 	KindWithdraw:  {"WITHDRAW", true, 1036, 0, fresh[Withdraw], nil},
 	KindRenew:     {"RENEW", false, 4608, 0, fresh[Renew], fresh[Empty]},
+	KindChoke:     {"CHOKE", true, 4, 0, fresh[Choke], nil},
+	KindUnchoke:   {"UNCHOKE", true, 4, 0, fresh[Unchoke], nil},
 	KindRegister:  {"REGISTER", false, 1536, 128, fresh[Register], fresh[RegisterReply]},
 	KindLogin:     {"LOGIN", false, 1408, 8, fresh[Login], fresh[MutationReply]},
 	KindLogout:    {"LOGOUT", false, 8, 8, fresh[Logout], fresh[MutationReply]},

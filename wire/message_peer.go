@@ -46,6 +46,12 @@ type PieceHead struct{ Piece, Begin uint32 }
 // Cancel takes a request back.
 type Cancel struct{ ID uint32 }
 
+// Choke says that no blocks are sent on a handle for now.
+type Choke struct{ Handle uint32 }
+
+// Unchoke says that blocks are sent again.
+type Unchoke struct{ Handle uint32 }
+
 // Have announces further pieces.
 type Have struct {
 	Handle uint32
@@ -133,6 +139,11 @@ func (m *PieceHead) decode(d *xdr.Decoder) { m.Piece, m.Begin = d.Uint32(), d.Ui
 
 func (m *Cancel) Append(b []byte) []byte { return xdr.AppendUint32(b, m.ID) }
 func (m *Cancel) decode(d *xdr.Decoder)  { m.ID = d.Uint32() }
+
+func (m *Choke) Append(b []byte) []byte   { return xdr.AppendUint32(b, m.Handle) }
+func (m *Choke) decode(d *xdr.Decoder)    { m.Handle = d.Uint32() }
+func (m *Unchoke) Append(b []byte) []byte { return xdr.AppendUint32(b, m.Handle) }
+func (m *Unchoke) decode(d *xdr.Decoder)  { m.Handle = d.Uint32() }
 
 func (m *Have) Append(b []byte) []byte {
 	b = xdr.AppendUint32(b, m.Handle)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/client/swarm"
+	"shoal/client/swarm/upload"
 	"shoal/client/tickets"
 	"shoal/wire"
 )
@@ -15,7 +17,7 @@ import (
 
 // sweepEvery is how often the tickets of all members are looked at, besides at each request and as soon as something is
 // known to have changed.
-const sweepEvery = 250 * time.Millisecond
+const sweepEvery = swarm.TickEvery
 
 // notServed is what everybody is told who may not have an object, whether it is here or not.
 func notServed(swarm shoal.Swarm) error {
@@ -30,17 +32,17 @@ func (s *Server) admit(device shoal.DeviceID, group shoal.Group, ticket []byte) 
 	return s.Realm.Admit(device, group, ticket)
 }
 
-// sweep ends, until ctx does, what tickets do not allow any more.
+// sweep ends, until ctx does, what tickets do not allow any more, and tells the machines the time.
 func (s *Server) sweep(ctx context.Context) {
-	if s.Realm == nil {
-		return
-	}
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			s.Shelf.expel(s.Realm.Check)
+			if s.Realm != nil {
+				s.Shelf.expel(s.Realm.Check)
+			}
+			s.Shelf.each(func(it *item) { it.tell(upload.Event{Kind: upload.Tick}, 0) })
 		case <-ctx.Done():
 			return
 		}
@@ -49,16 +51,11 @@ func (s *Server) sweep(ctx context.Context) {
 
 // expel ends the part of each member whose admission check refuses.
 func (s *Shelf) expel(check func(tickets.Admission) error) {
-	s.mu.RLock()
-	items := slices.Collect(maps.Values(s.items))
-	s.mu.RUnlock()
-	for _, it := range items {
-		it.mu.Lock()
-		for m := range it.members {
+	s.each(func(it *item) {
+		for _, m := range it.members {
 			m.check(check)
 		}
-		it.mu.Unlock()
-	}
+	})
 }
 
 // check expels the member if its admission does not count any more. The item's mu is held.
@@ -67,8 +64,8 @@ func (m *member) check(check func(tickets.Admission) error) {
 		return
 	}
 	m.expelled = notServed(m.item.swarm) // as if it had never been here
-	delete(m.item.members, m)
-	m.out.withdraw(m.handle, m.expelled)
+	m.item.remove(m)
+	m.out.withdraw(m, m.expelled)
 }
 
 // renew gives a handle another ticket (rule P15).

@@ -22,8 +22,9 @@ func (c *served) join(f wire.Frame) error {
 	}
 	it, err := c.joinable(m.Swarm)
 	if err == nil {
+		it.settle(c.ctx, c.server.Alone)
 		c.handles++
-		joined := &member{handle: c.handles, out: c.out, admission: admission}
+		joined := &member{id: peerID{Device: c.Remote, Session: c.number}, handle: c.handles, out: c.out, admission: admission}
 		if err = it.join(joined, f.ID); err == nil {
 			c.members[joined.handle] = joined
 			return nil
@@ -58,7 +59,7 @@ func (c *served) leave(m *wire.Leave) (wire.Message, error) {
 		return nil, err
 	}
 	member.item.leave(member)
-	c.out.forget(m.Handle)
+	c.out.forget(member)
 	delete(c.members, m.Handle)
 	return &wire.Empty{}, nil
 }
@@ -80,7 +81,7 @@ func (c *served) hashes(m *wire.HashesRequest) (wire.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := member.hold()
+	content, err := member.open()
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +117,32 @@ func (c *served) request(f wire.Frame) error {
 		return nil
 	}
 	offset, _ := member.item.swarm.Object.PieceRange(int(m.Piece))
-	c.out.block(block{
-		id: f.ID, member: member, piece: m.Piece, begin: m.Begin, length: m.Length, offset: offset + int64(m.Begin),
+	member.ask(block{
+		id: f.ID, member: member, extent: extent{m.Piece, m.Begin, m.Length}, offset: offset + int64(m.Begin),
 	})
+	return nil
+}
+
+// have takes note of the pieces that the other side has (rule P22).
+func (c *served) have(m *wire.Have) error {
+	member := c.members[m.Handle]
+	if member == nil {
+		return nil // it may have crossed a WITHDRAW
+	}
+	pieces := member.item.swarm.Object.Pieces()
+	if member.told == nil {
+		member.told = make([]byte, (pieces+7)/8)
+	}
+	for _, p := range m.Pieces {
+		if int64(p) >= int64(pieces) {
+			return shoal.Errorf(shoal.BadRequest, "piece %d is announced, of an object of %d (rule P22)", p, pieces)
+		}
+		if bit(member.told, int(p)) {
+			return shoal.Errorf(shoal.BadRequest, "piece %d is announced for the second time (rule P22)", p)
+		}
+		member.told[p/8] |= 0x80 >> (p % 8)
+	}
+	member.has(m.Pieces)
 	return nil
 }
 
@@ -157,7 +181,7 @@ func (c *served) holds(handle, piece uint32) (*member, error) {
 
 // check withdraws an object whose file is no longer what was published (rule P11).
 func (c *served) check(it *item) error {
-	content, err := it.hold()
+	content, err := it.open()
 	if errors.Is(err, os.ErrClosed) { // its owner serves it no longer
 		err = shoal.Errorf(shoal.NotFound, "%v is no longer served here", it.swarm.Object.ID)
 		c.server.Shelf.Withdraw(it.swarm, err)

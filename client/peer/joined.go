@@ -18,6 +18,8 @@ type sink interface {
 	connected(j *Joined)
 	// have: the peer has these further pieces.
 	have(j *Joined, pieces []uint32)
+	// choked: the peer sends no blocks for now, or does again.
+	choked(j *Joined, choked bool)
 	// block: the peer sends a block that was asked for, and perhaps canceled; read fills a buffer with all of it. What is
 	// not read is thrown away. An error is passed to refused.
 	block(j *Joined, r *wire.Request, read func([]byte) error) error
@@ -36,6 +38,8 @@ type Joined struct {
 	handle   uint32
 	whole    bool
 	bitfield []byte
+	isChoked bool      // the reading goroutine's
+	told     []byte    // the pieces that the peer was told are here; nil where it is told of none; the owner's
 	state    joinState // the conn's mu guards it
 	heard    int64     // the owner's: bytes received on the connection when it looked last
 	dropped  bool      // what comes is void; the sink's
@@ -102,6 +106,9 @@ func (j *Joined) opened(f wire.Frame) error {
 	defer j.conn.mu.Unlock()
 	j.handle, j.whole = reply.Handle, reply.Whole
 	j.bitfield = append([]byte(nil), reply.Bitfield...)
+	if !reply.Whole && bytes.Count(reply.Bitfield, []byte{0}) == len(reply.Bitfield) {
+		j.told = make([]byte, len(reply.Bitfield)) // rule P22
+	}
 	switch {
 	case j.conn.joined[j.handle] != nil:
 		return shoal.Errorf(shoal.BadRequest, "handle %d is given to two swarms", j.handle)
@@ -161,6 +168,40 @@ func (j *Joined) have(pieces []uint32) error {
 	}
 	j.sink.have(j, pieces)
 	return nil
+}
+
+// choke takes CHOKE and UNCHOKE.
+func (j *Joined) choke(choked bool) error {
+	if choked == j.isChoked {
+		return shoal.Errorf(shoal.BadRequest, "CHOKE or UNCHOKE twice (rule P20)")
+	}
+	j.isChoked = choked
+	j.sink.choked(j, choked)
+	return nil
+}
+
+// tell tells the peer of pieces that are here, if it is one that wants to know (rule P22).
+func (j *Joined) tell(pieces ...int) {
+	if j.told == nil {
+		return
+	}
+	var news []uint32
+	flush := func() {
+		if len(news) > 0 {
+			j.conn.link.Event(wire.KindHave, &wire.Have{Handle: j.handle, Pieces: news})
+		}
+		news = news[:0]
+	}
+	for _, p := range pieces {
+		if bit(j.told, p) {
+			continue
+		}
+		j.told[p/8] |= 0x80 >> (p % 8)
+		if news = append(news, uint32(p)); len(news) == wire.MaxHave {
+			flush()
+		}
+	}
+	flush()
 }
 
 // fetch asks for a block. The sink's block or refused, or lost, tells how that went.

@@ -30,6 +30,8 @@ func (k *taker) connected(j *Joined) {
 
 func (k *taker) have(*Joined, []uint32) {}
 
+func (k *taker) choked(*Joined, bool) {}
+
 func (k *taker) block(_ *Joined, r *wire.Request, read func([]byte) error) error {
 	data := make([]byte, r.Length)
 	err := read(data)

@@ -181,6 +181,24 @@ func (c *conn) event(f wire.Frame) error {
 			return j.have(m.Pieces)
 		}
 		return nil // it may have crossed our LEAVE
+	case wire.KindChoke:
+		var m wire.Choke
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return err
+		}
+		if j := c.find(m.Handle); j != nil {
+			return j.choke(true)
+		}
+		return nil
+	case wire.KindUnchoke:
+		var m wire.Unchoke
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return err
+		}
+		if j := c.find(m.Handle); j != nil {
+			return j.choke(false)
+		}
+		return nil
 	case wire.KindWithdraw:
 		var m wire.Withdraw
 		if err := wire.Decode(f.Body, &m); err != nil {

@@ -1,19 +1,14 @@
 package peer
 
 import (
-	"slices"
 	"sync"
 	"time"
 
-	"shoal"
 	"shoal/client/link"
 	"shoal/wire"
 )
 
 const (
-	// maxOpen and maxOpenBytes are what one connection may have asked for and not been answered (rule P8).
-	maxOpen      = 256
-	maxOpenBytes = 64 << 20
 	// enoughQueued is how many bytes of frames may wait before the connection's requests do.
 	enoughQueued = 256 << 10
 	// writeTimeout is how long the other side may take to accept some bytes.
@@ -32,22 +27,13 @@ type sender struct {
 	room      sync.Cond  // the queue of frames got shorter, or the sender ended
 	frames    []byte
 	haves     map[uint32][]uint32 // pieces to announce, by handle
-	blocks    []block
-	openBytes int64
-	sending   *block // on its way
+	asked     []block             // that their items' machines have not granted yet
+	granted   []block             // that are to be sent
+	openBytes int64               // of both
+	sending   *block              // on its way
 	cut       *time.Timer
 	ended     bool
 	wake      chan struct{} // capacity 1: there is something to do, or the sender ended
-}
-
-// block is a REQUEST that waits for its reply.
-type block struct {
-	id     uint32
-	member *member
-	piece  uint32
-	begin  uint32
-	length uint32
-	offset int64 // in the file, bytes
 }
 
 func newSender(c *wire.Conn, check func(*item) error) *sender {
@@ -82,6 +68,10 @@ func (s *sender) refuse(k wire.Kind, id uint32, err error) {
 	s.queue(func(b []byte) []byte { return wire.AppendError(b, k, id, err) })
 }
 
+func (s *sender) event(k wire.Kind, m wire.Message) {
+	s.queue(func(b []byte) []byte { return wire.AppendEvent(b, k, m) })
+}
+
 func (s *sender) have(handle, piece uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,27 +80,6 @@ func (s *sender) have(handle, piece uint32) {
 	}
 	s.haves[handle] = append(s.haves[handle], piece)
 	s.signal()
-}
-
-// forget drops what a handle that ends still had to say.
-func (s *sender) forget(handle uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.haves, handle)
-}
-
-// withdraw ends a handle. A block of it that is on its way may arrive, unless that takes long.
-func (s *sender) withdraw(handle uint32, why error) {
-	s.mu.Lock()
-	delete(s.haves, handle)
-	if s.sending != nil && s.sending.member.handle == handle && s.cut == nil {
-		s.cut = time.AfterFunc(cutAfter, func() { link.Cut(s.conn.Conn) })
-	}
-	s.mu.Unlock()
-	reason := wire.NewErrorReply(why)
-	s.queue(func(b []byte) []byte {
-		return wire.AppendEvent(b, wire.KindWithdraw, &wire.Withdraw{Handle: handle, Code: reason.Code, Text: reason.Text})
-	})
 }
 
 // bye says why the connection ends, after what is queued already and instead of everything else, and makes run return.
@@ -122,42 +91,6 @@ func (s *sender) bye(why error) {
 		s.frames = wire.AppendEvent(s.frames, wire.KindBye, wire.NewBye(why))
 	}
 	s.stop()
-}
-
-// isOpen reports whether a block is queued for the request.
-func (s *sender) isOpen(id uint32) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.blocks, func(b block) bool { return b.id == id })
-}
-
-// block queues a block, unless the other side has too many open.
-func (s *sender) block(b block) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.blocks) >= maxOpen || s.openBytes+int64(b.length) > maxOpenBytes {
-		err := shoal.Errorf(shoal.Limit, "more than %d requests or %d bytes are open (rule P8)", maxOpen, maxOpenBytes)
-		s.frames = wire.AppendError(s.frames, wire.KindRequest, b.id, err)
-	} else {
-		s.blocks = append(s.blocks, b)
-		s.openBytes += int64(b.length)
-	}
-	s.signal()
-}
-
-// cancel answers a queued block by an error; one that is not queued any more is on its way, or was answered.
-func (s *sender) cancel(id uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, b := range s.blocks {
-		if b.id == id {
-			s.blocks = append(s.blocks[:i], s.blocks[i+1:]...)
-			s.openBytes -= int64(b.length)
-			s.frames = wire.AppendError(s.frames, wire.KindRequest, id, shoal.Errorf(shoal.Canceled, "canceled"))
-			s.signal()
-			return
-		}
-	}
 }
 
 // waitForRoom makes a reader wait while much is queued, so that who does not read is not read from either.
@@ -240,10 +173,8 @@ func (s *sender) next(spare []byte) (frames []byte, b *block, more bool) {
 	if s.ended {
 		return nil, nil, false
 	}
-	if len(s.blocks) > 0 {
-		first := s.blocks[0]
-		s.blocks = s.blocks[:copy(s.blocks, s.blocks[1:])]
-		s.openBytes -= int64(first.length)
+	if len(s.granted) > 0 {
+		first := s.take(&s.granted, 0)
 		b = &first
 		s.sending = b
 	}
@@ -264,8 +195,12 @@ func (s *sender) sent() {
 // sendBlock answers a REQUEST: by the block, or by an error when the file has changed or is gone. An error it returns
 // has left the connection in the middle of a frame.
 func (s *sender) sendBlock(b *block) error {
-	defer s.sent()
-	content, err := b.member.hold()
+	sent := 0
+	defer func() {
+		s.sent()
+		b.member.sent(b, sent)
+	}()
+	content, err := b.member.open()
 	if err != nil {
 		s.refuse(wire.KindRequest, b.id, err)
 		return nil
@@ -275,5 +210,9 @@ func (s *sender) sendBlock(b *block) error {
 		s.refuse(wire.KindRequest, b.id, err)
 		return nil
 	}
-	return s.bulk.write(wire.PieceHead{Piece: b.piece, Begin: b.begin}, b.id, content, b.offset, int64(b.length))
+	err = s.bulk.write(wire.PieceHead{Piece: b.piece, Begin: b.begin}, b.id, content, b.offset, int64(b.length))
+	if err == nil {
+		sent = int(b.length)
+	}
+	return err
 }

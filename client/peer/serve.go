@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -26,10 +27,15 @@ type Server struct {
 	Shelf     *Shelf
 	// Realm says who may fetch in which group, and for how long; nil lets everybody.
 	Realm *tickets.Realm
+	// Alone reports whether no other device is known to have all of an object. It is called, from any goroutine, when a
+	// second device joins what is whole here: then each piece is given out once, for them to pass on. nil for never.
+	Alone func(context.Context, shoal.Swarm) bool
 	// Changed is called, from any goroutine, when an object turned out to be no longer what was published. It has been
 	// withdrawn already.
 	Changed func(shoal.Swarm, error)
 	Log     zerolog.Logger
+
+	accepted atomic.Uint64 // connections, which numbers them
 
 	hashing sync.Mutex // held while a piece is read for HASHES: pieces may be long
 }
@@ -62,7 +68,7 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 		s.Log.Debug().Err(err).Stringer("from", nc.RemoteAddr()).Msg("a peer's handshake failed")
 		return
 	}
-	c := &served{server: s, Established: e, members: map[uint32]*member{}}
+	c := &served{server: s, ctx: ctx, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}}
 	c.out = newSender(e.Conn, c.check)
 	var writer sync.WaitGroup
 	writer.Go(c.out.run)
@@ -90,6 +96,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 type served struct {
 	*identity.Established
 	server  *Server
+	ctx     context.Context // ends with the server
+	number  uint64
 	out     *sender
 	members map[uint32]*member // by handle
 	handles uint32             // the last handle given
@@ -113,7 +121,7 @@ func (c *served) handle(f wire.Frame) error {
 	if f.IsReply() {
 		return shoal.Errorf(shoal.BadRequest, "%v to a peer that asked for nothing (rule F5)", f.Header)
 	}
-	if c.out.isOpen(f.ID) {
+	if _, open := c.out.find(f.ID); open {
 		return shoal.Errorf(shoal.BadRequest, "%v, whose id is open already (rule F3)", f.Header)
 	}
 	switch f.Kind {
@@ -142,7 +150,15 @@ func (c *served) handle(f wire.Frame) error {
 		if err := wire.Decode(f.Body, &m); err != nil {
 			return err
 		}
-		c.out.cancel(m.ID)
+		if b, open := c.out.find(m.ID); open {
+			b.member.cancel(b)
+		}
+	case wire.KindHave:
+		var m wire.Have
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return err
+		}
+		return c.have(&m)
 	default:
 		return shoal.Errorf(shoal.BadRequest, "%v, which a peer does not serve (rule F2)", f.Header)
 	}

@@ -28,7 +28,7 @@ func TestBrokenRulesEndTheConnection(t *testing.T) {
 		"F3 event with id":           append(header(4, wire.KindCancel, 0, 7), 0, 0, 0, 1),
 		"F5 reply to nothing":        wire.AppendReply(nil, wire.KindPing, 7, &wire.Empty{}),
 		"F5 error to nothing":        wire.AppendError(nil, wire.KindJoin, 7, shoal.NotFound),
-		"F6 HAVE of an initiator":    wire.AppendEvent(nil, wire.KindHave, &wire.Have{Handle: 1, Pieces: []uint32{0}}),
+		"F6 CHOKE of an initiator":   wire.AppendEvent(nil, wire.KindChoke, &wire.Choke{Handle: 1}),
 		"F6 WITHDRAW of one":         wire.AppendEvent(nil, wire.KindWithdraw, &wire.Withdraw{Handle: 1, Code: shoal.Changed}),
 		"H1 HELLO again":             wire.AppendRequest(nil, wire.KindHello, 7, &wire.Hello{Version: 1, Wanted: wire.ServicePeer, Secured: wire.Plaintext}),
 		"H1 AUTH again":              wire.AppendRequest(nil, wire.KindAuth, 7, &wire.Auth{}),

@@ -3,12 +3,13 @@
 package peer
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"shoal"
 	"shoal/client/store"
-	"shoal/client/tickets"
-	"shoal/wire"
+	"shoal/client/swarm/upload"
 )
 
 // Shelf is what this process serves. Being on it is what makes an object be served, and only in the group it was put
@@ -16,34 +17,13 @@ import (
 type Shelf struct {
 	mu    sync.RWMutex // guards items
 	items map[shoal.Swarm]*item
-}
 
-// item is one object on the shelf, with the connections that joined it.
-type item struct {
-	swarm shoal.Swarm
-
-	mu      sync.Mutex // guards the rest
-	content store.Content
-	members map[*member]struct{}
-	gone    error // why it is no longer on the shelf
-}
-
-// member is a connection's part in a swarm.
-type member struct {
-	item   *item
-	handle uint32
-	out    *sender
-
-	// The item's mu guards the rest.
-
-	// announced is what the other side was told that we have, in PROTOCOL.md's form; nil when that is everything.
-	announced []byte
-	admission tickets.Admission
-	expelled  error // why it may have no more
+	busyMu sync.Mutex // guards busy; taken under an item's mu
+	busy   map[*item]struct{}
 }
 
 // NewShelf makes an empty shelf.
-func NewShelf() *Shelf { return &Shelf{items: map[shoal.Swarm]*item{}} }
+func NewShelf() *Shelf { return &Shelf{items: map[shoal.Swarm]*item{}, busy: map[*item]struct{}{}} }
 
 // Put serves content in swarm from now on; what takes another's place must be the same object. A part does not take the
 // place of the whole: Put reports whether content is served.
@@ -52,7 +32,7 @@ func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) bool {
 	defer s.mu.Unlock()
 	it := s.items[swarm]
 	if it == nil {
-		it = &item{swarm: swarm, members: map[*member]struct{}{}}
+		it = &item{swarm: swarm, shelf: s, members: map[peerID]*member{}}
 		s.items[swarm] = it
 	}
 	it.mu.Lock()
@@ -72,10 +52,10 @@ func (s *Shelf) Have(swarm shoal.Swarm, piece int) {
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	for m := range it.members {
-		if m.announced != nil && !bit(m.announced, piece) {
-			m.announced[piece/8] |= 0x80 >> (piece % 8)
-			m.out.have(m.handle, uint32(piece))
+	it.hold(piece)
+	for _, m := range it.members {
+		if m.all {
+			m.announce(piece)
 		}
 	}
 }
@@ -92,11 +72,44 @@ func (s *Shelf) Withdraw(swarm shoal.Swarm, why error) bool {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.gone = why
-	for m := range it.members {
-		m.out.withdraw(m.handle, why)
+	for _, m := range it.members {
+		it.remove(m)
+		m.out.withdraw(m, why)
 	}
-	clear(it.members)
 	return true
+}
+
+// Gave notes that the download of a swarm has had so many verified bytes from a device: it gets a share of what is served
+// for that.
+func (s *Shelf) Gave(swarm shoal.Swarm, device shoal.DeviceID, bytes int64) {
+	if it := s.find(swarm); it != nil {
+		it.mu.Lock()
+		defer it.mu.Unlock()
+		it.tell(upload.Event{Kind: upload.Gave, Peer: peerID{Device: device}, Length: int(bytes)}, 0)
+	}
+}
+
+// setBusy notes whether anybody has joined an item.
+func (s *Shelf) setBusy(it *item, busy bool) {
+	s.busyMu.Lock()
+	defer s.busyMu.Unlock()
+	if busy {
+		s.busy[it] = struct{}{}
+	} else {
+		delete(s.busy, it)
+	}
+}
+
+// each calls do with every item that somebody has joined, its mu held.
+func (s *Shelf) each(do func(*item)) {
+	s.busyMu.Lock()
+	items := slices.Collect(maps.Keys(s.busy))
+	s.busyMu.Unlock()
+	for _, it := range items {
+		it.mu.Lock()
+		do(it)
+		it.mu.Unlock()
+	}
 }
 
 func (s *Shelf) find(swarm shoal.Swarm) *item {
@@ -104,73 +117,3 @@ func (s *Shelf) find(swarm shoal.Swarm) *item {
 	defer s.mu.RUnlock()
 	return s.items[swarm]
 }
-
-// join adds a member and answers its JOIN with what is there at that moment. Further pieces, and a withdrawal, are told
-// after that, so that none is missed and none is told twice (rule P12).
-func (it *item) join(m *member, id uint32) error {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.gone != nil {
-		return it.gone
-	}
-	m.item = it
-	m.announced = it.content.Bitfield()
-	it.members[m] = struct{}{}
-	m.out.reply(wire.KindJoin, id, &wire.JoinReply{Handle: m.handle, Whole: m.announced == nil, Bitfield: m.announced})
-	return nil
-}
-
-func (it *item) leave(m *member) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	delete(it.members, m)
-}
-
-// current is the item's content, or why there is none any more.
-func (it *item) current() (store.Content, error) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	return it.content, it.gone
-}
-
-// over is why a member gets nothing any more; nil while it does.
-func (m *member) over() error {
-	m.item.mu.Lock()
-	defer m.item.mu.Unlock()
-	return m.ended()
-}
-
-// ended is over for who holds the item's mu.
-func (m *member) ended() error {
-	if m.expelled != nil {
-		return m.expelled
-	}
-	return m.item.gone
-}
-
-// hold is item.hold for a member.
-func (m *member) hold() (store.Content, error) {
-	if err := m.over(); err != nil {
-		return nil, err
-	}
-	return m.item.hold()
-}
-
-// hold is the item's content, kept open until its Release: what takes its place may close it at any time.
-func (it *item) hold() (store.Content, error) {
-	it.mu.Lock()
-	defer it.mu.Unlock()
-	if it.gone != nil {
-		return nil, it.gone
-	}
-	return it.content, it.content.Hold()
-}
-
-// knows reports whether the other side was told of a piece (rule P6).
-func (m *member) knows(piece int) bool {
-	m.item.mu.Lock()
-	defer m.item.mu.Unlock()
-	return m.announced == nil || bit(m.announced, piece)
-}
-
-func bit(set []byte, i int) bool { return i/8 < len(set) && set[i/8]&(0x80>>(i%8)) != 0 }

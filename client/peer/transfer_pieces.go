@@ -87,6 +87,9 @@ func (t *transfer) settled(e event) {
 		}
 		s.status.Bytes += n
 		t.status.Held += n
+		if t.shelved {
+			t.Shelf.Gave(t.Swarm, s.Device, n)
+		}
 		if j == s.joined { // what was written after the connection was dropped excuses nothing
 			s.why, s.status.Reason = 0, ""
 		}
@@ -95,6 +98,11 @@ func (t *transfer) settled(e event) {
 		t.bad[e.Piece] = e.values
 	} else if t.stream != nil {
 		t.stream.tell()
+	}
+	for _, s := range t.order {
+		if e.Kind == swarm.PieceVerified && t.shelved && s.joined != nil {
+			s.joined.tell(e.Piece)
+		}
 	}
 	t.step(e.Event)
 }

@@ -46,6 +46,7 @@ func (t *transfer) handle(e event) {
 		if ticket, err := t.lease.Current(); err == nil { // it may be a later one than JOIN had
 			s.joined.renew(ticket)
 		}
+		t.tell(s.joined)
 		s.status.Connected = true // what went wrong before stays the reason until something comes
 	case swarm.BlockArrived:
 		if e.joined != s.joined { // it is void
@@ -233,6 +234,25 @@ func (t *transfer) opened(part destination) {
 	t.status.Resumed = heldBytes(part)
 	t.status.Held = t.status.Resumed
 	t.shelved = t.Shelf != nil && t.Shelf.Put(t.Swarm, part)
+	for _, s := range t.order {
+		if s.joined != nil {
+			t.tell(s.joined)
+		}
+	}
+}
+
+// tell tells a peer of all that is here.
+func (t *transfer) tell(j *Joined) {
+	if j.told == nil || !t.shelved {
+		return
+	}
+	var held []int
+	for i := range t.Swarm.Object.Pieces() {
+		if t.part.Has(i) {
+			held = append(held, i)
+		}
+	}
+	j.tell(held...)
 }
 
 func heldBitfield(c store.Content) []byte {
@@ -265,6 +285,14 @@ func (t *transfer) have(j *Joined, pieces []uint32) {
 	for _, p := range pieces {
 		t.inbox.put(event{Event: swarm.Event{Kind: swarm.Have, Peer: j.conn.id, Piece: int(p)}, joined: j})
 	}
+}
+
+func (t *transfer) choked(j *Joined, choked bool) {
+	kind := swarm.Unchoked
+	if choked {
+		kind = swarm.Choked
+	}
+	t.inbox.put(event{Event: swarm.Event{Kind: kind, Peer: j.conn.id}, joined: j})
 }
 
 func (t *transfer) lost(j *Joined, err error) {

@@ -136,8 +136,8 @@ func TestTransferOutlastsTickets(t *testing.T) {
 // A download that outlives its server goes on for as long as the grace of its ticket allows, and no longer.
 func TestTransferOutlivesServer(t *testing.T) {
 	inTheLab(t, func(t *testing.T, w *labWorld) {
-		time.AfterFunc(20*time.Minute, func() { w.office.Up.Store(false) })
-		w.fetch(w.wish()) // 20 minutes are left, and at least 22 covered
+		time.AfterFunc(24*time.Minute, func() { w.office.Up.Store(false) })
+		w.fetch(w.wish()) // 21 minutes are left, and at least 22 covered
 	})
 	inTheLab(t, func(t *testing.T, w *labWorld) {
 		began := time.Now()

@@ -53,6 +53,8 @@ var access = map[wire.Kind]rule{
 	wire.KindHave:     {who: nobody},
 	wire.KindWithdraw: {who: nobody},
 	wire.KindRenew:    {who: nobody},
+	wire.KindChoke:    {who: nobody},
+	wire.KindUnchoke:  {who: nobody},
 
 	// From servers.
 	wire.KindEpoch:   {who: nobody},

@@ -1,0 +1,161 @@
+package peer
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"shoal"
+	"shoal/client/store"
+	"shoal/client/tracker"
+	"shoal/identity"
+	"shoal/wire"
+	"shoal/wire/wiretest"
+)
+
+// mesh is a swarm of whole peers, each of which serves and fetches, and a server that knows them all.
+type mesh struct {
+	t     *testing.T
+	ctx   context.Context
+	run   sync.WaitGroup
+	nodes []*node
+	down  atomic.Bool // the server
+}
+
+// node is one peer: all that a process has.
+type node struct {
+	*mesh
+	server   Server
+	pool     *Pool
+	address  netip.AddrPort
+	listener *wiretest.Listener
+}
+
+func newMesh(t *testing.T, n int) *mesh {
+	m := &mesh{t: t}
+	var cancel context.CancelFunc
+	m.ctx, cancel = context.WithCancel(context.Background())
+	for range n {
+		l := wiretest.Listen()
+		nd := &node{mesh: m, listener: l, address: netip.MustParseAddrPort(l.Addr().String())}
+		key := identity.NewKey()
+		nd.server = Server{Key: key, Transport: plaintext, Shelf: NewShelf(), Alone: nd.alone, Log: zerolog.Nop()}
+		nd.pool = NewPool(key, plaintext, m.dial, new(store.Buffers), zerolog.Nop())
+		m.run.Go(func() { must(t, nd.server.Run(m.ctx, l)) })
+		m.nodes = append(m.nodes, nd)
+	}
+	t.Cleanup(func() {
+		cancel()
+		for _, nd := range m.nodes {
+			nd.pool.Wait()
+		}
+		m.run.Wait()
+	})
+	return m
+}
+
+func (m *mesh) dial(ctx context.Context, address string) (net.Conn, error) {
+	for _, nd := range m.nodes {
+		if nd.address.String() == address {
+			return nd.listener.Dial(ctx)
+		}
+	}
+	return nil, shoal.Errorf(shoal.Unreachable, "nobody is at %s", address)
+}
+
+func (nd *node) source() tracker.Source {
+	return tracker.Source{
+		Device: nd.server.Key.Device(), Session: 1,
+		Addresses: []identity.Candidate{{Security: wire.Plaintext, Addr: nd.address}},
+	}
+}
+
+// others are all who serve a swarm but this one.
+func (nd *node) others(sw shoal.Swarm) (sources []tracker.Source, whole int) {
+	for _, other := range nd.nodes {
+		it := other.server.Shelf.find(sw)
+		if other == nd || it == nil {
+			continue
+		}
+		sources = append(sources, other.source())
+		if content, err := it.current(); err == nil && content.Whole() {
+			whole++
+		}
+	}
+	return sources, whole
+}
+
+func (nd *node) alone(_ context.Context, sw shoal.Swarm) bool {
+	_, whole := nd.others(sw)
+	return !nd.down.Load() && whole == 0
+}
+
+// LookupFile and Offer make the node a Tracker.
+func (nd *node) LookupFile(_ context.Context, _ shoal.Group, id shoal.FileID) (*tracker.Found, error) {
+	if nd.down.Load() {
+		return nil, shoal.Errorf(shoal.Unreachable, "no server")
+	}
+	for _, other := range nd.nodes {
+		for sw := range other.server.Shelf.all() {
+			if sw.Object.ID == id {
+				sources, _ := nd.others(sw)
+				return &tracker.Found{Object: sw.Object, Sources: sources}, nil
+			}
+		}
+	}
+	return nil, shoal.Errorf(shoal.NotFound, "nobody serves that")
+}
+
+func (nd *node) Offer(shoal.Swarm, int) {}
+
+// all are the swarms on the shelf.
+func (s *Shelf) all() map[shoal.Swarm]bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := map[shoal.Swarm]bool{}
+	for sw := range s.items {
+		all[sw] = true
+	}
+	return all
+}
+
+// fetch downloads what the others have, from those who are known at the beginning.
+func (nd *node) fetch(sw shoal.Swarm, known ...tracker.Source) {
+	nd.t.Helper()
+	f, err := Transfer{
+		Swarm: sw, Dir: nd.t.TempDir(), Name: "got", Sources: known, Timeout: time.Minute,
+		Pool: nd.pool, Tracker: nd, Shelf: nd.server.Shelf, Log: zerolog.Nop(),
+	}.Run(nd.ctx)
+	if err != nil {
+		nd.t.Error(err)
+		return
+	}
+	nd.t.Cleanup(func() { _ = f.Close() })
+}
+
+// More peers than slots, that all start at once from one seed, all get everything.
+func TestCrowd(t *testing.T) {
+	const peers, pieces = 18, 12
+	f := place(t, random(pieces*pieceLength, 76))
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, peers+1)
+		m.nodes[0].server.Shelf.Put(swarmOf(f), f)
+		var run sync.WaitGroup
+		for _, nd := range m.nodes[1:] {
+			run.Go(func() { nd.fetch(swarmOf(f), m.nodes[0].source()) })
+		}
+		run.Wait()
+		for _, nd := range m.nodes {
+			if it := nd.server.Shelf.find(swarmOf(f)); it == nil || !it.content.Whole() {
+				t.Error("a download is not served on")
+			}
+		}
+	})
+}
