@@ -42,10 +42,11 @@ func TestLiar(t *testing.T) {
 			good := w.seeds("file", content, "good")[0]
 			done := get.wait().ok().event("done")
 			same(t, w.path("out"), content)
-			if share := done.Sources.from(bad.device()); share.Bytes != 0 {
-				t.Errorf("the liar gave %d bytes", share.Bytes)
+			gave := done.Sources.from(bad.device()).Bytes
+			if gave != 0 && (liar.banned || liar.plot.manifest == nil) { // who only has no manifest may give what is right later
+				t.Errorf("the liar gave %d bytes", gave)
 			}
-			if share := done.Sources.from(good.device); share.Bytes != int64(len(content)) || !share.Connected {
+			if share := done.Sources.from(good.device); share.Bytes != int64(len(content))-gave || !share.Connected {
 				t.Errorf("the good source is %+v in the end", share)
 			}
 			if joins, _ := bad.seen(); liar.banned && (joins != 1 || bad.askedBytes() > windowMost) {
