@@ -30,7 +30,7 @@ func TestDownloadOutlivesTickets(t *testing.T) {
 	source := l.peer("ann")
 	l.share(source, "file", content)
 	f := l.fetch("bob", source, mib)
-	f.hurry = f.source.trickle(slowly)
+	f.hurry = f.source.trickle(slowly / 16) // the commands may take a while
 	defer f.hurry()
 	for _, name := range []string{"carol", "dave", "eve", "frank"} {
 		l.member(name, name)
