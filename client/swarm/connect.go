@@ -15,12 +15,12 @@ const (
 
 // found takes a source that is said to be there.
 func (e *Engine) found(id PeerID) {
-	if e.index.find(&id, e.known) != nil || e.banned[id.Device] || len(e.known) >= maxKnown {
+	if e.index.Find(&id) != nil || e.banned[id.Device] || len(e.known) >= maxKnown {
 		return
 	}
 	p := &peer{id: id, number: uint16(len(e.known)), current: -1}
 	e.known = append(e.known, p)
-	e.index.add(e.known)
+	e.index.Put(id, p)
 	e.foundAt = e.now
 }
 

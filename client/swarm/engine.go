@@ -49,8 +49,8 @@ type Engine struct {
 	rarity      rarity
 	partials    []*partial // pieces in assembly, the oldest first for the most part; behind its end are spare ones
 
-	known    []*peer // in the order in which they were found, by number
-	index    index   // of known
+	known    []*peer     // in the order in which they were found, by number
+	index    Index[peer] // of known
 	present  []*peer
 	wholes   int // of those present
 	hungry   []*peer
@@ -98,7 +98,7 @@ func New(c Config) *Engine {
 	if e.pieces == 1 {
 		e.limit = min(e.limit, 2) // one serves, one stands by
 	}
-	e.index.seed = e.rand.Uint64()
+	e.index = NewIndex[peer](e.rand.Uint64())
 	e.setBudget(AssemblyBytes)
 	e.have = newBitfield(e.pieces)
 	e.rarity = newRarity(e.pieces, e.limit+1, e.rand)
@@ -194,7 +194,7 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 	case Reach:
 		e.extend(ev.Piece, ev.Begin)
 	default:
-		if p := e.index.find(&ev.Peer, e.known); p != nil {
+		if p := e.index.Find(&ev.Peer); p != nil {
 			actions = e.fromPeer(p, ev, actions)
 		}
 	}

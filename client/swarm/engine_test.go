@@ -33,7 +33,7 @@ func newWorld(t *testing.T, pieces int, c Config, manifest bool) *world {
 	return w
 }
 
-func (e *Engine) peer(id PeerID) *peer { return e.index.find(&id, e.known) }
+func (e *Engine) peer(id PeerID) *peer { return e.index.Find(&id) }
 
 func id(n byte) PeerID { return PeerID{Device: shoal.DeviceID{n}, Session: uint64(n)} }
 

@@ -40,7 +40,7 @@ type Machine struct {
 	whole  bool
 	have   []bool
 	held   int
-	peers  map[swarm.PeerID]*peer
+	peers  swarm.Index[peer]
 	order  []*peer // by when they joined
 	device map[shoal.DeviceID]*device
 	turn   []*peer // those who wait to be served
@@ -95,9 +95,10 @@ const (
 // New makes a Machine.
 func New(c Config) *Machine {
 	m := &Machine{
-		config: c, pieces: c.Object.Pieces(), whole: c.Whole, peers: map[swarm.PeerID]*peer{},
+		config: c, pieces: c.Object.Pieces(), whole: c.Whole,
 		device: map[shoal.DeviceID]*device{}, rand: rand.New(rand.NewPCG(c.Seed, 1)), slots: fewPeers,
 	}
+	m.peers = swarm.NewIndex[peer](m.rand.Uint64())
 	m.have = make([]bool, m.pieces)
 	for i := range m.have {
 		if m.have[i] = c.Whole || bitset(c.Bitfield).has(i); m.have[i] {
@@ -108,7 +109,7 @@ func New(c Config) *Machine {
 }
 
 // Choked reports whether a peer that has joined gets nothing for now.
-func (m *Machine) Choked(id swarm.PeerID) bool { p := m.peers[id]; return p != nil && p.choked }
+func (m *Machine) Choked(id swarm.PeerID) bool { p := m.peers.Find(&id); return p != nil && p.choked }
 
 // SuperSeeding reports whether pieces are revealed one by one; only then PeerHas makes a difference.
 func (m *Machine) SuperSeeding() bool { return m.super != nil }
@@ -116,7 +117,7 @@ func (m *Machine) SuperSeeding() bool { return m.super != nil }
 // Step takes one event and appends what is to be done about it to actions.
 func (m *Machine) Step(ev Event, actions []Action) []Action {
 	m.now = max(m.now, ev.Now)
-	p := m.peers[ev.Peer]
+	p := m.peers.Find(&ev.Peer)
 	switch ev.Kind {
 	case Joined:
 		if p == nil {
@@ -172,7 +173,7 @@ func (m *Machine) know(id shoal.DeviceID) *device {
 func (m *Machine) join(ev Event, actions []Action) []Action {
 	p := &peer{id: ev.Peer, joined: m.now, since: m.now, device: m.know(ev.Peer.Device)}
 	p.device.peers++
-	m.peers[p.id] = p
+	m.peers.Put(p.id, p)
 	m.order = append(m.order, p)
 	if m.crowded() && !m.anySlot() {
 		p.choked = true
@@ -188,7 +189,7 @@ func (m *Machine) join(ev Event, actions []Action) []Action {
 }
 
 func (m *Machine) leave(p *peer, actions []Action) []Action {
-	delete(m.peers, p.id)
+	m.peers.Delete(&p.id)
 	for k, other := range m.order {
 		if other == p {
 			m.order = append(m.order[:k], m.order[k+1:]...)

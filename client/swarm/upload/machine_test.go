@@ -30,6 +30,8 @@ func open(c Config) *office {
 	return &office{Machine: New(c), choked: map[swarm.PeerID]bool{}, shown: map[swarm.PeerID]int{}, all: map[swarm.PeerID]bool{}}
 }
 
+func (o *office) peer(id swarm.PeerID) *peer { return o.peers.Find(&id) }
+
 func (o *office) do(ev Event) {
 	ev.Now = o.now
 	for _, a := range o.Step(ev, nil) {
@@ -56,7 +58,7 @@ func (o *office) unchoked() (n int) {
 			n++
 		}
 	}
-	return n + len(o.peers) - len(o.choked)
+	return n + len(o.order) - len(o.choked)
 }
 
 func (o *office) pass(d time.Duration, each func()) {
@@ -195,7 +197,7 @@ func TestSuperSeeding(t *testing.T) {
 	given := map[int]int{}
 	take := func(n int) {
 		for i := range pieces {
-			if p := o.peers[id(n)]; p != nil && p.revealed.has(i) && o.super != nil && o.super.owner[i] == p && o.super.to[i] > 0 {
+			if p := o.peer(id(n)); p != nil && p.revealed.has(i) && o.super != nil && o.super.owner[i] == p && o.super.to[i] > 0 {
 				o.do(Event{Kind: Asked, Peer: id(n), Piece: i, Length: 1 << 18})
 				o.do(Event{Kind: Sent, Peer: id(n), Piece: i, Length: 1 << 18})
 				given[i]++
