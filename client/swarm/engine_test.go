@@ -9,7 +9,7 @@ import (
 
 // world carries out an engine's actions for the sources of a test, which answer at once unless told otherwise.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	engine  *Engine
 	now     time.Duration
 	silent  map[PeerID]bool // connect and never answer
@@ -24,7 +24,7 @@ const (
 	proven   = true // the manifest is known from the beginning
 )
 
-func newWorld(t *testing.T, pieces int, c Config, manifest bool) *world {
+func newWorld(t testing.TB, pieces int, c Config, manifest bool) *world {
 	c.Object = shoal.Object{Size: int64(pieces) * (256 << 10)}
 	w := &world{
 		t: t, engine: New(c), silent: map[PeerID]bool{}, lying: map[PeerID]bool{}, served: map[PeerID]int{},
