@@ -37,6 +37,8 @@ type Config struct {
 	// Confirm asks a person at the first contact without Pin; nil where nobody can be asked. An error refuses.
 	Confirm func(server string, realm shoal.RealmKey) error
 	Log     zerolog.Logger
+	// AtOnce is how many queued downloads a Daemon runs at a time; 0 for as many as are good.
+	AtOnce int
 }
 
 // Client is one process of a device: its key, its session with the server, and what it serves. Open makes it, Close ends
@@ -49,6 +51,7 @@ type Client struct {
 	keeper  *tickets.Keeper
 	shelf   *peer.Shelf
 	pool    *peer.Pool
+	buffers *store.Buffers                  // those of pool
 	address net.Addr                        // where it serves; nil when it does not
 	ready   chan struct{}                   // closed when connections of peers may be accepted
 	shown   atomic.Pointer[wire.HelloReply] // what the server proved itself by
@@ -98,11 +101,11 @@ func open(ctx context.Context, c Config, serving Serving, changed, gone func(sho
 	if err != nil {
 		return nil, err
 	}
-	bulk := bulkOf(c.Transport)
+	bulk, buffers := bulkOf(c.Transport), new(store.Buffers)
 	cl := &Client{
 		config: c, key: key, shelf: peer.NewShelf(), fatal: make(chan error, 1), gone: gone,
 		ready: make(chan struct{}),
-		pool:  peer.NewPool(key, bulk, link.TCP(bulk), new(store.Buffers), c.Log),
+		pool:  peer.NewPool(key, bulk, link.TCP(bulk), buffers, c.Log), buffers: buffers,
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	cl.background, cl.cancel = runCtx, cancel

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"shoal"
 	"shoal/client/store"
@@ -87,30 +88,9 @@ func (c *Control) ask(ctx context.Context, what string, request controlRequest, 
 	if err != nil {
 		return all, fmt.Errorf("asking the daemon to %s: %w", what, err)
 	}
-	target := "http://daemon/" + what + "?" + url.Values{"request": {string(query)}}.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(request.manifest))
-	if err != nil {
-		return all, fmt.Errorf("asking the daemon to %s: %w", what, err)
-	}
-	response, err := c.http.Do(r)
-	if err != nil {
-		return all, shoal.Errorf(shoal.Unreachable, "asking the daemon to %s: %w", what, err)
-	}
-	defer response.Body.Close()
-	lines := json.NewDecoder(response.Body)
-	for {
-		var line controlLine
-		switch err := lines.Decode(&line); {
-		case errors.Is(err, io.EOF):
-			return all, shoal.Errorf(shoal.Unreachable, "the daemon ended before it was done")
-		case err != nil:
-			return all, shoal.Errorf(shoal.Unreachable, "the daemon's answer cannot be read: %w", err)
-		}
+	target := what + "?" + url.Values{"request": {string(query)}}.Encode()
+	err = c.post(ctx, target, request.manifest, func(line controlLine) {
 		switch {
-		case line.Error != nil:
-			return all, shoal.Errorf(line.Error.Code, "%s", line.Error.Text)
-		case line.Done:
-			return all, nil
 		case line.Object != nil:
 			all.Object = line.Object
 		case line.Dir != "":
@@ -118,7 +98,47 @@ func (c *Control) ask(ctx context.Context, what string, request controlRequest, 
 		case line.Hashed > 0 && hashed != nil:
 			hashed(line.Hashed)
 		}
+	})
+	return all, err
+}
+
+// post sends one request, calls each with the lines of its answer, and returns the error that the last one had.
+func (c *Control) post(ctx context.Context, target string, body []byte, each func(controlLine)) error {
+	what, _, _ := strings.Cut(target, "?")
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://daemon/"+target, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("asking the daemon to %s: %w", what, err)
 	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		return shoal.Errorf(unreachable(ctx), "asking the daemon to %s: %w", what, err)
+	}
+	defer response.Body.Close()
+	lines := json.NewDecoder(response.Body)
+	for {
+		var line controlLine
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return shoal.Errorf(unreachable(ctx), "the daemon ended before it was done")
+		case err != nil:
+			return shoal.Errorf(unreachable(ctx), "the daemon's answer cannot be read: %w", err)
+		}
+		switch {
+		case line.Error != nil:
+			return shoal.Errorf(line.Error.Code, "%s", line.Error.Text)
+		case line.Done:
+			return nil
+		}
+		each(line)
+	}
+}
+
+// unreachable is what a failure to hear the daemon is to be called: it may be ours.
+func unreachable(ctx context.Context) shoal.Code {
+	if ctx.Err() != nil {
+		return shoal.Canceled
+	}
+	return shoal.Unreachable
 }
 
 // Close lets go of the daemon.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shoal"
+	"shoal/client/queue"
 	"shoal/client/store"
 	"shoal/wire"
 )
@@ -51,6 +52,11 @@ type controlLine struct {
 	Dir    string        `json:"dir,omitempty"`
 	Error  *controlError `json:"error,omitempty"`
 	Done   bool          `json:"done,omitempty"`
+
+	Download *queue.Download `json:"download,omitempty"`
+	Refused  *refusal        `json:"refused,omitempty"`
+	Gone     uint64          `json:"gone,omitempty"`  // a download that is no longer there
+	Round    bool            `json:"round,omitempty"` // that was all for now
 }
 
 type controlError struct {
@@ -61,17 +67,20 @@ type controlError struct {
 // runControl answers commands until ctx ends.
 func (d *Daemon) runControl(ctx context.Context) {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /publish", answerControl(d.controlPublish))
-	mux.HandleFunc("POST /unpublish", answerControl(d.controlUnpublish))
-	mux.HandleFunc("POST /folder", answerControl(d.controlFolder))
-	mux.HandleFunc("POST /reconnect", answerControl(d.controlReconnect))
+	mux.HandleFunc("POST /publish", answerControl(readControl, d.controlPublish))
+	mux.HandleFunc("POST /unpublish", answerControl(readControl, d.controlUnpublish))
+	mux.HandleFunc("POST /folder", answerControl(readControl, d.controlFolder))
+	mux.HandleFunc("POST /reconnect", answerControl(readControl, d.controlReconnect))
+	mux.HandleFunc("POST /queue", answerControl(readDownloads, d.controlQueue))
+	mux.HandleFunc("POST /downloads", answerControl(readDownloads, d.controlDownloads))
+	mux.HandleFunc("POST /downloads/alter", answerControl(readDownloads, d.controlAlter))
 	if err := d.control.Serve(ctx, mux); err != nil {
 		d.config.Log.Error().Err(err).Msg("the control socket ended")
 	}
 }
 
 // answerControl decodes a request, carries it out, and writes its outcome as the last line.
-func answerControl(do func(context.Context, controlRequest, func(controlLine)) error) http.HandlerFunc {
+func answerControl[R any](read func(*http.Request) (R, error), do func(context.Context, R, func(controlLine)) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var mu sync.Mutex // guards w
 		out := json.NewEncoder(w)
@@ -81,7 +90,7 @@ func answerControl(do func(context.Context, controlRequest, func(controlLine)) e
 			_ = out.Encode(line) // a command that went away cancels the request
 			_ = http.NewResponseController(w).Flush()
 		}
-		request, err := readControl(r)
+		request, err := read(r)
 		if err == nil {
 			err = do(r.Context(), request, say)
 		}

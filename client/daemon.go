@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"shoal"
+	"shoal/client/queue"
 	"shoal/client/store"
 	"shoal/client/tracker"
 	"shoal/ownsocket"
@@ -18,6 +19,7 @@ type Daemon struct {
 	dir     string
 	catalog *store.Catalog
 	control *ownsocket.Server
+	queue   *queue.Queue // nil until it is open
 
 	mu     sync.Mutex // guards the rest
 	names  map[label]shoal.Object
@@ -58,6 +60,9 @@ func OpenDaemon(ctx context.Context, c Config, dir string) (*Daemon, error) {
 	if d.control, err = ownsocket.Listen(c.State, socketName); err == nil {
 		err = d.restore()
 	}
+	if err == nil {
+		err = d.openQueue()
+	}
 	if err != nil {
 		d.close()
 		return nil, err
@@ -77,6 +82,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var run sync.WaitGroup
 	run.Go(func() { d.runControl(ctx) })
 	run.Go(func() { d.watch(ctx) })
+	run.Go(func() { d.queue.Run(ctx) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -96,6 +102,11 @@ func (d *Daemon) close() {
 		d.control.Close()
 	}
 	d.Client.Close()
+	if d.queue != nil {
+		if err := d.queue.Close(); err != nil {
+			d.config.Log.Error().Err(err).Msg("closing the queue of downloads")
+		}
+	}
 	for _, f := range d.files {
 		_ = f.Close() // only ever read
 	}
@@ -142,7 +153,8 @@ func (d *Daemon) offer(l label, file *store.File) {
 	d.names[l] = swarm.Object
 	if old := d.files[swarm]; old != nil {
 		if old.Check() == nil {
-			_ = file.Close() // only ever read; the one that is served already will do
+			d.shelf.Put(swarm, old) // where the download that file is of may have put that
+			_ = file.Close()        // only ever read; the one that is served already will do
 			return
 		}
 		defer old.Close()
@@ -162,15 +174,24 @@ func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, 
 	if sampling == WithSample {
 		first = func() []byte { return d.head(file) }
 	}
-	err := d.tracker.Publish(ctx, group, name, file.Object(), first)
-	if err == nil {
-		err = d.supersede(label{group, name}, file.Object())
+	if err := d.tracker.Publish(ctx, group, name, file.Object(), first); err != nil {
+		_ = file.Close() // only ever read
+		return err
 	}
+	if err := d.take(label{group, name}, file, sampling); err != nil {
+		return err
+	}
+	return d.tracker.Announced(ctx)
+}
+
+// take serves file under a name that stands for it at the server, and remembers that. It takes the file over.
+func (d *Daemon) take(l label, file *store.File, sampling Sampling) error {
+	err := d.supersede(l, file.Object())
 	if err == nil {
-		later := d.sample(shoal.Swarm{Group: group, Object: file.Object()}, sampling)
-		d.tracker.Restore(group, name, file.Object(), later)
+		later := d.sample(shoal.Swarm{Group: l.group, Object: file.Object()}, sampling)
+		d.tracker.Restore(l.group, l.name, file.Object(), later)
 		err = d.catalog.Put(store.Entry{
-			Group: group, Name: name, Object: file.Object(), Path: file.Path(), Stamp: file.Stamp(), Manifest: file.Manifest(),
+			Group: l.group, Name: l.name, Object: file.Object(), Path: file.Path(), Stamp: file.Stamp(), Manifest: file.Manifest(),
 			Withheld: sampling == NoSample,
 		})
 	}
@@ -178,8 +199,8 @@ func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, 
 		_ = file.Close() // only ever read
 		return err
 	}
-	d.offer(label{group, name}, file)
-	return d.tracker.Announced(ctx)
+	d.offer(l, file)
+	return nil
 }
 
 // supersede ends serving what a name stood for before, if that is not o.

@@ -64,6 +64,9 @@ func (c *Client) Get(ctx context.Context, g Get) (*Got, error) {
 	if got, err := present(ctx, found, path); !errors.Is(err, shoal.NotFound) {
 		return got, err
 	}
+	if got, err := c.getHere(ctx, g, found, wanted, path); got != nil || err != nil {
+		return got, err
+	}
 	t := c.transfer(g, found)
 	t.Dir, t.Name = filepath.Dir(path), name
 	ctx, end := c.gets.begin(ctx, t.Swarm)

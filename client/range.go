@@ -27,6 +27,9 @@ func (c *Client) getRange(ctx context.Context, g Get, found *tracker.Found, want
 	if _, err := os.Lstat(path); err == nil {
 		return nil, shoal.Errorf(shoal.Exists, "%s is there already; remove it, or choose another name with -o", path)
 	}
+	if got, err := c.getHere(ctx, g, found, wanted, path); got != nil || err != nil {
+		return got, err
+	}
 	t := c.transfer(g, found)
 	t.Range, t.Dir, t.Name = wanted, filepath.Dir(path), shoal.Name(filepath.Base(path))
 	ctx, end := c.gets.begin(ctx, t.Swarm)

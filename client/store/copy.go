@@ -29,6 +29,9 @@ func (p *Part) Fill(ctx context.Context, from Content, buffers *Buffers, progres
 		_, length := p.object.PieceRange(i)
 		held += length
 	}
+	if progress != nil {
+		progress(held, before)
+	}
 	return nil
 }
 
