@@ -15,8 +15,8 @@ import (
 // contender fetches the file from sources that are running, as often as it is asked to.
 type contender struct {
 	name string
-	// get fetches to path and returns what the fetcher has used.
-	get func(ctx context.Context, path string) (proc.Usage, error)
+	// command fetches to path.
+	command func(path string) proc.Command
 	// usage is what the sources have used since their start.
 	usage func() (proc.Usage, error)
 	stop  func() error
@@ -52,10 +52,26 @@ func (s *supply) alternate(ctx context.Context, contenders []*contender, skip, t
 	return nil
 }
 
+// turnLimit is how long a fetch may take; one that takes longer is not waited for, and counts as one that took so long.
+const turnLimit = 90 * time.Second
+
+var errTurnLimit = fmt.Errorf("not finished after %v", turnLimit)
+
+// within runs a command that fetches, and cuts it short after turnLimit.
+func within(ctx context.Context, c proc.Command) (use proc.Usage, stdout []byte, finished bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, turnLimit, errTurnLimit)
+	defer cancel()
+	use, stdout, err = proc.Run(ctx, c)
+	if errors.Is(err, errTurnLimit) {
+		fmt.Fprintf(os.Stderr, "bench-swarm: %v\n", err)
+		use.Wall = turnLimit
+		return use, nil, false, nil
+	}
+	return use, stdout, true, err
+}
+
 // turn fetches the file once, keeps what that took if it counts, and compares the bytes if they are to be.
 func (s *supply) turn(ctx context.Context, c *contender, counts, compare bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, stepTimeout, fmt.Errorf("not finished after %v", stepTimeout))
-	defer cancel()
 	target := filepath.Join(s.dir, "target", fileName)
 	if err := os.Mkdir(filepath.Dir(target), 0o755); err != nil {
 		return fmt.Errorf("making a folder to fetch to: %w", err)
@@ -64,7 +80,7 @@ func (s *supply) turn(ctx context.Context, c *contender, counts, compare bool) e
 	if err != nil {
 		return err
 	}
-	use, err := c.get(ctx, target)
+	use, _, finished, err := within(ctx, c.command(target))
 	if err != nil {
 		return err
 	}
@@ -78,7 +94,7 @@ func (s *supply) turn(ctx context.Context, c *contender, counts, compare bool) e
 		c.cpus = append(c.cpus, use.CPU+after.CPU-before.CPU)
 		fmt.Fprintf(os.Stderr, "bench-swarm: %s: %s s\n", c.name, seconds(use.Wall))
 	}
-	if compare {
+	if compare && finished {
 		err = same(target, filepath.Join(s.folders[0], fileName))
 	}
 	return errors.Join(err, os.RemoveAll(filepath.Dir(target)))
@@ -119,10 +135,7 @@ func (s *supply) shoalSwarm(ctx context.Context, name string, flags ...string) (
 	}
 	return sw, &contender{
 		name: name, usage: sw.usage, stop: sw.stop,
-		get: func(ctx context.Context, path string) (proc.Usage, error) {
-			use, _, err := proc.Run(ctx, sw.get(s.fetcher, fetcherName, path))
-			return use, err
-		},
+		command: func(path string) proc.Command { return sw.get(s.fetcher, fetcherName, path) },
 	}, nil
 }
 

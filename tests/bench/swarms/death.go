@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"shoal/tests/bench/proc"
 	"shoal/tests/bench/report"
 	"shoal/tests/netns"
 )
@@ -53,14 +52,14 @@ func deathTurn(ctx context.Context, b *report.Bench, size int64, links []netns.L
 			return err
 		}
 		defer func() { err = errors.Join(err, sw.stop()) }()
-		use, err := c.get(ctx, filepath.Join(u.dir, "with all"))
+		use, _, _, err := within(ctx, c.command(filepath.Join(u.dir, "with all")))
 		if err != nil {
 			return err
 		}
 		whole, at = use.Wall, use.Wall/2
 		victim, failed := u.sources[len(u.sources)-1], make(chan error, 1)
 		time.AfterFunc(at, func() { failed <- die(victim.Host, ctx) })
-		use, _, err = proc.Run(ctx, sw.get(u.fetcher, fetcherName, filepath.Join(u.dir, "with a death")))
+		use, _, _, err = within(ctx, c.command(filepath.Join(u.dir, "with a death")))
 		died = use.Wall
 		return errors.Join(err, <-failed)
 	})

@@ -96,9 +96,12 @@ func (p *parish) turn(ctx context.Context, turn int, lying bool) (took time.Dura
 		return 0, "", err
 	}
 	target := filepath.Join(p.dir, name+".bin")
-	use, out, err := proc.Run(ctx, sw.get(p.fetcher, fetcherName, target))
+	use, out, finished, err := within(ctx, sw.get(p.fetcher, fetcherName, target))
 	if err != nil {
 		return 0, "", err
+	}
+	if !finished {
+		return use.Wall, fmt.Sprintf("with liars: %v\tnot after %s\t", lying, seconds(use.Wall)), nil
 	}
 	if err := errors.Join(same(target, file), sw.honestServed(out, len(p.sources))); err != nil {
 		return 0, "", err

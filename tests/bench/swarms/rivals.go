@@ -79,9 +79,8 @@ func (s *supply) aria2(ctx context.Context) (_ *contender, err error) {
 	return &contender{
 		name: "aria2, nginx", stop: func() error { return stopAll(daemons) },
 		usage: func() (proc.Usage, error) { return together(daemons) },
-		get: func(ctx context.Context, path string) (proc.Usage, error) {
-			use, _, err := proc.Run(ctx, s.fetcher.command(append(aria2Line(len(urls), path), urls...)...))
-			return use, err
+		command: func(path string) proc.Command {
+			return s.fetcher.command(append(aria2Line(len(urls), path), urls...)...)
 		},
 	}, nil
 }
@@ -191,10 +190,7 @@ func (s *supply) libtorrent(ctx context.Context) (_ *contender, err error) {
 	}
 	return &contender{
 		name: "libtorrent, plaintext", stop: func() error { return stopAll(daemons) },
-		usage: func() (proc.Usage, error) { return together(daemons) },
-		get: func(ctx context.Context, path string) (proc.Usage, error) {
-			use, _, err := proc.Run(ctx, t.role("get", here, filepath.Dir(path), peers...))
-			return use, err
-		},
+		usage:   func() (proc.Usage, error) { return together(daemons) },
+		command: func(path string) proc.Command { return t.role("get", here, filepath.Dir(path), peers...) },
 	}, nil
 }
