@@ -54,7 +54,7 @@ func (l *logging) open(c *common, device func(state string) (shoal.DeviceID, err
 		return console, err
 	}
 	// The console comes last: it waits for whoever reads standard error.
-	return console.Output(zerolog.MultiLevelWriter(l.writer, consoleWriter())), nil
+	return console.Output(zerolog.MultiLevelWriter(l.writer, c.console())), nil
 }
 
 func (l *logging) close() {
