@@ -15,10 +15,10 @@ import (
 // like that, too: Wu et al., On the Design of a New Linux Readahead Framework, 2008). Of that, the first part is fetched
 // in order.
 const (
-	leastAhead = 8 << 20  // bytes
-	mostAhead  = 64 << 20 // bytes
-	leastNext  = 2        // pieces
-	inOrder    = 4        // one part in so many
+	leastAhead = 4 << 20           // bytes
+	mostAhead  = store.SpoolMemory // bytes
+	leastNext  = 2                 // pieces
+	inOrder    = 4                 // one part in so many
 )
 
 // stream hands the pieces of a transfer to a reader, in order.
@@ -74,7 +74,13 @@ func (t *transfer) deliver(spool *store.Spool) error {
 		}
 		offset, length := s.object.PieceRange(i)
 		begin, end := max(offset, s.wanted.Begin), min(offset+length, s.wanted.End)
-		if err := s.copy(t.ctx, io.NewSectionReader(spool, begin, end-begin), buf); err != nil {
+		var err error
+		if piece := spool.Unread(i); piece != nil {
+			err = s.write(piece[begin-offset : end-offset])
+		} else {
+			err = s.copy(t.ctx, io.NewSectionReader(spool, begin, end-begin), buf)
+		}
+		if err != nil {
 			return err
 		}
 		spool.Passed(i)
@@ -83,15 +89,22 @@ func (t *transfer) deliver(spool *store.Spool) error {
 	return nil
 }
 
-// copyUnit is how many bytes the reader is given at a time, at most.
+func (s *stream) write(b []byte) error {
+	if _, err := s.to.Write(b); err != nil {
+		return fmt.Errorf("passing on what has come: %w", err)
+	}
+	return nil
+}
+
+// copyUnit is how many bytes are read from the disk at a time, at most.
 const copyUnit = 256 << 10
 
 func (s *stream) copy(ctx context.Context, from io.Reader, buf []byte) error {
 	for ctx.Err() == nil {
 		n, err := from.Read(buf)
 		if n > 0 {
-			if _, err := s.to.Write(buf[:n]); err != nil {
-				return fmt.Errorf("passing on what has come: %w", err)
+			if err := s.write(buf[:n]); err != nil {
+				return err
 			}
 		}
 		switch {

@@ -1,16 +1,12 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"shoal"
 )
@@ -141,72 +137,4 @@ func TestRangeOnDisk(t *testing.T) {
 	closeNow(t, p)
 	readBack(t, filepath.Join(dir, "final"), data[1:10])
 	onlyFile(t, dir, "final")
-}
-
-func TestSpool(t *testing.T) {
-	data, dir := random(3*pieceLength+5, 5), t.TempDir()
-	o, m := describe(t, data)
-	all := shoal.Range{End: o.Size}
-	s, err := OpenSpool(dir, o, m, all, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantCode(t, s.WritePiece(1, piece(o, data, 0)), shoal.Corrupt)
-	wantCode(t, s.WritePiece(4, nil), shoal.BadRequest)
-	wantCode(t, s.WritePiece(-1, nil), shoal.BadRequest)
-	for n, i := range []int{2, 0, 3, 1, 1} {
-		if again := n == 4; s.Whole() != again || s.Has(i) != again || s.Held() != n {
-			t.Errorf("before piece %d: %d are held", i, s.Held())
-		}
-		if err := s.WritePiece(i, piece(o, data, i)); err != nil {
-			t.Fatal(err)
-		}
-		s.Passed(i)
-	}
-	if !s.Kept() || !s.Whole() || s.Bitfield() != nil || s.Has(4) || s.Has(-1) || s.Check() != nil {
-		t.Error("not all is there")
-	}
-	got, err := io.ReadAll(io.NewSectionReader(s, 0, o.Size))
-	if err != nil || !bytes.Equal(got, data) {
-		t.Error("other bytes came back", err)
-	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
-		t.Errorf("in the folder: %v, %v", entries, err)
-	}
-	closeNow(t, s)
-	wantCode(t, s.WritePiece(0, piece(o, data, 0)), shoal.Canceled)
-	if s.Close() != os.ErrClosed {
-		t.Error("closed twice")
-	}
-}
-
-// A stream of more than the disk has room for takes no more of it than what is read ahead.
-func TestSpoolOfMoreThanThereIsRoomFor(t *testing.T) {
-	data := random(4*pieceLength, 6)
-	o, m := describe(t, data)
-	vast := shoal.Range{End: shoal.MaxSize} // as it were
-	s, err := OpenSpool(t.TempDir(), o, m, vast, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if s.Kept() {
-		t.Fatal("what cannot be kept is")
-	}
-	for i := range o.Pieces() {
-		if err := s.WritePiece(i, piece(o, data, i)); err != nil {
-			t.Fatal(err)
-		}
-		got := make([]byte, pieceLength)
-		if _, err := s.ReadAt(got, int64(i)*pieceLength); err != nil || !bytes.Equal(got, piece(o, data, i)) {
-			t.Fatal("other bytes came back", err)
-		}
-		s.Passed(i)
-		var stat unix.Stat_t
-		if err := unix.Fstat(int(s.file.Fd()), &stat); err != nil || stat.Blocks*512 > 1<<16 {
-			t.Errorf("%d bytes on the disk: %v", stat.Blocks*512, err)
-		}
-	}
-	_, err = OpenSpool(t.TempDir(), o, m, vast, shoal.MaxSize)
-	wantCode(t, err, shoal.NoSpace)
 }

@@ -28,14 +28,14 @@ func openDirect(file *os.File) *os.File {
 	return os.NewFile(uintptr(fd), file.Name())
 }
 
-// writeAt writes data at offset, directly if that is possible.
-func (p *Part) writeAt(data []byte, offset int64) error {
-	if p.direct != nil && isAligned(data, offset) {
-		if _, err := p.direct.WriteAt(data, offset); !errors.Is(err, unix.EINVAL) {
+// writeAt writes data at offset of file, directly if that is possible.
+func writeAt(file, direct *os.File, data []byte, offset int64) error {
+	if direct != nil && isAligned(data, offset) {
+		if _, err := direct.WriteAt(data, offset); !errors.Is(err, unix.EINVAL) {
 			return err
 		} // a filesystem that wants more than directAlign
 	}
-	_, err := p.file.WriteAt(data, offset)
+	_, err := file.WriteAt(data, offset)
 	return err
 }
 

@@ -71,7 +71,7 @@ func (p *Part) write(i int, data []byte) error {
 	if !p.stale.has(i) && isZero(data) {
 		toWrite = data[:min(len(data), zeroMark)] // the rest reads as zeros already
 	}
-	if err := p.writeAt(toWrite, offset); err != nil {
+	if err := writeAt(p.file, p.direct, toWrite, offset); err != nil {
 		return diskError(err, "writing piece %d", i)
 	}
 	p.add(i, int64(len(data)))

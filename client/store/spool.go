@@ -11,22 +11,31 @@ import (
 	"shoal"
 )
 
-// Spool is the verified pieces of an object that is streamed: in a file without a name, which is gone with the process
-// whatever becomes of that. It implements Content. All methods may be called concurrently.
+// Spool is the verified pieces of an object that is streamed. Those that were not read yet are in memory, as far as
+// SpoolMemory goes; the others, and those that are kept to be served, in a file without a name, which is gone with the
+// process whatever becomes of that. It implements Content, for when it is Kept. All methods may be called concurrently.
 type Spool struct {
 	object   shoal.Object
 	manifest *shoal.Manifest
 	kept     bool
+	direct   *os.File // the same file, for writing past the page cache; nil where that is not possible
 
-	mu   sync.Mutex // guards the rest; not held during I/O
-	have bitfield
-	held int
+	mu     sync.Mutex // guards the rest; not held during I/O
+	have   bitfield
+	held   int
+	unread map[int][]byte // pieces that are in memory
+	spare  [][]byte       // buffers for more of them
+	free   int            // bytes that may still be allocated for that
 	*descriptor
 }
 
+// SpoolMemory is how many bytes of pieces a Spool has in memory at most. A stream that reads no further ahead than that
+// does not wait for the disk.
+const SpoolMemory = 16 << 20
+
 // OpenSpool makes a spool in a folder, for the pieces that r lies in, which Range.In has returned; the manifest has been
 // verified for the object. It keeps what was read, to be served, where that takes no more than half of the disk's free
-// space; else ahead bytes must be free, for what was not read yet, and Passed gives the rest back. The error has code
+// space; else ahead bytes must be free, for what was not read yet and is not in memory, and Passed gives the rest back. The error has code
 // NoSpace where they are not.
 func OpenSpool(dir string, o shoal.Object, m *shoal.Manifest, r shoal.Range, ahead int64) (*Spool, error) {
 	folder, err := openFolder(dir)
@@ -50,7 +59,10 @@ func OpenSpool(dir string, o shoal.Object, m *shoal.Manifest, r shoal.Range, ahe
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	s := &Spool{object: o, manifest: m, kept: r.Length() <= free/2, have: newBitfield(o.Pieces()), descriptor: d}
+	s := &Spool{
+		object: o, manifest: m, kept: r.Length() <= free/2, direct: openDirect(file), have: newBitfield(o.Pieces()),
+		unread: map[int][]byte{}, free: SpoolMemory, descriptor: d,
+	}
 	if o.Size == 0 { // an empty piece is all there
 		s.have.set(0)
 		s.held = 1
@@ -93,22 +105,73 @@ func (s *Spool) WritePiece(i int, data []byte) error {
 		return shoal.Errorf(shoal.Canceled, "the stream was stopped")
 	}
 	defer s.Release()
-	offset, _ := s.object.PieceRange(i)
-	if _, err := s.file.WriteAt(data, offset); err != nil {
-		return diskError(err, "writing piece %d", i)
+	if s.Has(i) {
+		return nil
+	}
+	copied := s.buffer(len(data))
+	copy(copied, data)
+	if s.kept || copied == nil {
+		offset, _ := s.object.PieceRange(i)
+		if err := writeAt(s.file, s.direct, data, offset); err != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.giveBack(copied)
+			return diskError(err, "writing piece %d", i)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.have.has(i) {
-		s.have.set(i)
-		s.held++
+	switch {
+	case s.have.has(i): // another goroutine was faster
+		s.giveBack(copied)
+		return nil
+	case copied != nil:
+		s.unread[i] = copied
 	}
+	s.have.set(i)
+	s.held++
 	return nil
+}
+
+// buffer is memory for a piece; nil where there is no more.
+func (s *Spool) buffer(n int) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := len(s.spare) - 1; last >= 0 {
+		b := s.spare[last]
+		s.spare = s.spare[:last]
+		return b[:n]
+	}
+	full := int(s.object.PieceLength())
+	if n == 0 || s.free < full {
+		return nil
+	}
+	s.free -= full
+	return make([]byte, n, full)
+}
+
+// giveBack takes a buffer back. The caller holds mu.
+func (s *Spool) giveBack(b []byte) {
+	if b != nil {
+		s.spare = append(s.spare, b)
+	}
+}
+
+// Unread is piece i, if it is held and in memory; else it is to be read by ReadAt. It must not be used after Passed.
+func (s *Spool) Unread(i int) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unread[i]
 }
 
 // Passed says that piece i was read and is needed only to be served.
 func (s *Spool) Passed(i int) {
-	if s.kept {
+	s.mu.Lock()
+	b := s.unread[i]
+	delete(s.unread, i)
+	s.giveBack(b)
+	s.mu.Unlock()
+	if s.kept || b != nil {
 		return
 	}
 	offset, length := s.object.PieceRange(i)
@@ -161,6 +224,12 @@ func (s *Spool) Check() error { return nil }
 
 // Close gives the descriptor, and the space, back as soon as nobody holds the spool; it does not wait for that. A second
 // Close returns os.ErrClosed.
-func (s *Spool) Close() error { return s.close() }
+func (s *Spool) Close() error {
+	err := s.close()
+	if err == nil && s.direct != nil {
+		err = s.direct.Close()
+	}
+	return err
+}
 
 var _ Content = (*Spool)(nil)
