@@ -25,8 +25,8 @@ type Shelf struct {
 // NewShelf makes an empty shelf.
 func NewShelf() *Shelf { return &Shelf{items: map[shoal.Swarm]*item{}, busy: map[*item]struct{}{}} }
 
-// Put serves content in swarm from now on; what takes another's place must be the same object. A part does not take the
-// place of the whole: Put reports whether content is served.
+// Put serves content in swarm from now on; what takes another's place must be the same object. Only the whole does: those who
+// joined count on what they were told of. Put reports whether content is served.
 func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,14 +37,14 @@ func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) bool {
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.content != nil && it.content.Whole() && !content.Whole() {
+	if it.content != nil && it.content != content && !content.Whole() {
 		return false
 	}
 	it.content = content
 	return true
 }
 
-// Have tells all who joined the swarm that a further piece is there.
+// Have tells all who joined the swarm that a further piece is there, if it is in what is served.
 func (s *Shelf) Have(swarm shoal.Swarm, piece int) {
 	it := s.find(swarm)
 	if it == nil {
@@ -52,6 +52,9 @@ func (s *Shelf) Have(swarm shoal.Swarm, piece int) {
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
+	if !it.content.Has(piece) {
+		return
+	}
 	it.hold(piece)
 	for _, m := range it.members {
 		if m.all {
@@ -61,14 +64,18 @@ func (s *Shelf) Have(swarm shoal.Swarm, piece int) {
 }
 
 // Withdraw takes the object off the shelf and tells all who joined the swarm why. It reports whether it was there.
-func (s *Shelf) Withdraw(swarm shoal.Swarm, why error) bool {
+func (s *Shelf) Withdraw(swarm shoal.Swarm, why error) bool { return s.withdraw(swarm, nil, why) }
+
+// withdraw is Withdraw; if only is not nil, then only where that is what is served.
+func (s *Shelf) withdraw(swarm shoal.Swarm, only store.Content, why error) bool {
 	s.mu.Lock()
 	it := s.items[swarm]
-	delete(s.items, swarm)
-	s.mu.Unlock()
-	if it == nil {
+	if it == nil || only != nil && !it.serves(only) {
+		s.mu.Unlock()
 		return false
 	}
+	delete(s.items, swarm)
+	s.mu.Unlock()
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.gone = why

@@ -174,3 +174,34 @@ func TestPartDoesNotReplaceTheWhole(t *testing.T) {
 		t.Error("wrong bytes")
 	}
 }
+
+// Two downloads of one object in one process serve what the first one has; and only the end of that one ends it.
+func TestPartDoesNotReplaceAPart(t *testing.T) {
+	f := place(t, random(2*pieceLength, 27))
+	first, second := partOf(t, f, 0), partOf(t, f, 1)
+	r := newRig(t, plaintext)
+	if !r.Shelf.Put(swarmOf(f), first) || r.Shelf.Put(swarmOf(f), second) || !r.Shelf.Put(swarmOf(f), first) {
+		t.Error("a part replaces another one")
+	}
+	c := r.pipe(0)
+	c.join(swarmOf(f))
+	r.Shelf.Have(swarmOf(f), 1) // which the second one has
+	if got := c.block(c.askBlock(1, 0, 0, pieceLength), 0, 0); !bytes.Equal(got, pieceOf(t, f, 0)) {
+		t.Error("wrong bytes")
+	}
+	if r.Shelf.withdraw(swarmOf(f), second, shoal.NotFound) || !r.Shelf.serves(swarmOf(f), first) {
+		t.Error("the end of a download that is not served withdraws another one")
+	}
+	if whole := r.Shelf.Whole(swarmOf(f)); whole != nil {
+		t.Error("a part counts as the whole")
+	}
+	r.Shelf.Put(swarmOf(f), f)
+	if r.Shelf.withdraw(swarmOf(f), first, shoal.NotFound) {
+		t.Error("the end of a download withdraws the whole")
+	}
+	if whole := r.Shelf.Whole(swarmOf(f)); whole != f {
+		t.Error("the whole is not found")
+	} else {
+		whole.Release()
+	}
+}

@@ -18,3 +18,15 @@ func (s *Shelf) Whole(swarm shoal.Swarm) store.Content {
 	}
 	return it.content
 }
+
+// serves reports whether content is what is served in a swarm: something else may have taken its place.
+func (s *Shelf) serves(swarm shoal.Swarm, content store.Content) bool {
+	it := s.find(swarm)
+	return it != nil && it.serves(content)
+}
+
+func (it *item) serves(content store.Content) bool {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.content == content
+}

@@ -229,7 +229,7 @@ func (t *transfer) tick() {
 		}
 	}
 	t.step(swarm.Event{Kind: swarm.Tick})
-	t.shelved = t.shelved && t.Shelf.Serves(t.Swarm) // it may have been withdrawn for good
+	t.shelved = t.shelved && t.Shelf.serves(t.Swarm, t.part) // it may have been withdrawn for good, or be there from elsewhere
 	if t.shelved && t.part.Held() != t.offered && !t.ended {
 		t.offered = t.part.Held()
 		t.Tracker.Offer(t.Swarm, t.offered)
@@ -277,12 +277,11 @@ func (t *transfer) conclude(ctx context.Context) error {
 		t.report()
 		whole, t.result = t.goal.finish(ctx)
 	}
-	t.shelved = t.shelved && t.Shelf.Serves(t.Swarm)
+	t.shelved = t.shelved && t.Shelf.serves(t.Swarm, t.part)
 	if t.shelved && t.result == nil && whole != nil {
 		t.Shelf.Put(t.Swarm, whole)
 		t.Tracker.Offer(t.Swarm, whole.Held())
-	} else if t.shelved {
-		t.Shelf.Withdraw(t.Swarm, shoal.Errorf(shoal.NotFound, "the download here is over"))
+	} else if t.shelved && t.Shelf.withdraw(t.Swarm, t.part, shoal.Errorf(shoal.NotFound, "the download here is over")) {
 		t.Tracker.Offer(t.Swarm, 0)
 	}
 	if t.part != nil {
