@@ -11,7 +11,7 @@ import (
 	"shoal/tests/netns"
 )
 
-// delay measures a download from one source, beside which the server is, over a long way.
+// delay measures a download from one source over a long way, with the server at the near end.
 func (s *suite) delay(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
 	const (
 		size      = 256 * mib
@@ -29,7 +29,7 @@ func (s *suite) delay(ctx context.Context, b *report.Bench) (_ []report.Verdict,
 	}
 	defer func() { err = errors.Join(err, way.Close()) }()
 	far, near := onHost(way.Far), onHost(way.Near)
-	u := &supply{Bench: b, dir: dir, server: far, sources: []machine{far}, fetcher: near, folders: []string{filepath.Join(dir, "source")}}
+	u := &supply{Bench: b, dir: dir, server: near, sources: []machine{far}, fetcher: near, folders: []string{filepath.Join(dir, "source")}}
 	if err := makeFolderWithFile(ctx, u.folders[0], size); err != nil {
 		return nil, err
 	}
