@@ -12,13 +12,11 @@ import (
 
 // How far a stream reads ahead of its reader: twice what that has read already, within these bounds, so that who wants a
 // few bytes does not cause many to be fetched, and who wants all of them does not wait (the kernel's own read-ahead grows
-// like that, too: Wu et al., On the Design of a New Linux Readahead Framework, 2008). Of that, the first part is fetched
-// in order.
+// like that, too: Wu et al., On the Design of a New Linux Readahead Framework, 2008).
 const (
 	leastAhead = 4 << 20           // bytes
 	mostAhead  = store.SpoolMemory // bytes
 	leastNext  = 2                 // pieces
-	inOrder    = 4                 // one part in so many
 )
 
 // stream hands the pieces of a transfer to a reader, in order.
@@ -36,8 +34,7 @@ type stream struct {
 func (t Transfer) Stream(ctx context.Context, w io.Writer) error {
 	s := &stream{object: t.Swarm.Object, wanted: t.Range, to: w, came: make(chan struct{}, 1)}
 	config := t.ranged()
-	end, _ := s.reach(config.First, 0)
-	config.InOrder, config.Reach = true, end-config.First
+	config.InOrder, config.Reach = true, s.ahead(0)
 	return t.run(ctx, config, goal{
 		open: func(_ context.Context, proof *shoal.Manifest) (destination, error) {
 			return store.OpenSpool(t.Dir, t.Swarm.Object, proof, t.Range, mostAhead+leastNext*t.Swarm.Object.PieceLength())
@@ -46,11 +43,9 @@ func (t Transfer) Stream(ctx context.Context, w io.Writer) error {
 	}, s)
 }
 
-// reach is before which piece to fetch when a reader that has had so many bytes needs piece next, and before which in order.
-func (s *stream) reach(next int, read int64) (end, front int) {
-	ahead := min(max(2*read, leastAhead), mostAhead)
-	n := max(leastNext, int(ahead/s.object.PieceLength()))
-	return next + n, next + max(1, n/inOrder)
+// ahead is how many pieces to fetch, from the one on that a reader needs who has had so many bytes.
+func (s *stream) ahead(read int64) int {
+	return max(leastNext, int(min(max(2*read, leastAhead), mostAhead)/s.object.PieceLength()))
 }
 
 // deliver gives everything to the reader, and tells the transfer how far it is.
@@ -61,9 +56,7 @@ func (t *transfer) deliver(spool *store.Spool) error {
 	read := int64(0)
 	for i := first; i < first+count; i++ {
 		if i > first {
-			e := swarm.Event{Kind: swarm.Reach}
-			e.Piece, e.Begin = s.reach(i, read)
-			t.inbox.put(event{Event: e})
+			t.inbox.put(event{Event: swarm.Event{Kind: swarm.Reach, Piece: i + s.ahead(read)}})
 		}
 		for !spool.Has(i) {
 			select {

@@ -17,7 +17,7 @@ type Config struct {
 	Seed uint64
 	// First and Count are the pieces that are wanted; Count is 0 for all.
 	First, Count int
-	// InOrder asks for the pieces in the object's order, and not for the rarest first.
+	// InOrder asks for the pieces in the object's order rather than for the rarest first: always where all others are whole.
 	InOrder bool
 	// Reach is how many of the wanted pieces, from the first on, may be asked for before there was a Reach; 0 for all.
 	Reach int
@@ -42,7 +42,6 @@ type Engine struct {
 	slots       int  // and pieces
 	first, stop int  // the pieces that are wanted: from first on, before stop
 	reach       int  // those before it may be asked for
-	front       int  // those before it are asked for in order, if any are
 	missing     int  // of those that are wanted
 	held        int
 	have        bitfield
@@ -111,7 +110,7 @@ func New(c Config) *Engine {
 	if c.Reach > 0 {
 		end = min(end, e.first+c.Reach)
 	}
-	e.extend(end, noFront)
+	e.extend(end)
 	return e
 }
 
@@ -192,7 +191,7 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 	case BlockBad:
 		actions = e.blame(ev, actions)
 	case Reach:
-		e.extend(ev.Piece, ev.Begin)
+		e.extend(ev.Piece)
 	default:
 		if p := e.index.Find(&ev.Peer); p != nil {
 			actions = e.fromPeer(p, ev, actions)

@@ -68,8 +68,7 @@ const (
 	Budget
 	// Tick: time passes. Comes at least every TickEvery.
 	Tick
-	// Reach: with Config.Reach, the pieces before Piece may be asked for from now on; those before Begin, which counts
-	// pieces here, in the object's order, and the others as without Config.InOrder.
+	// Reach: with Config.Reach, the pieces before Piece may be asked for from now on.
 	Reach
 )
 

@@ -32,8 +32,6 @@ func FuzzEngine(f *testing.F) {
 				} else {
 					ev.Begin, ev.Length = int(int8(script[1]))<<12, int(int8(script[2]))<<12
 				}
-			case Reach:
-				ev.Begin = int(int8(script[1]))
 			case Budget:
 				ev.Length = int(script[2]) << 16
 			case Tick:

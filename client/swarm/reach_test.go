@@ -29,21 +29,13 @@ func TestReach(t *testing.T) {
 	if w.count(GiveUp) != 0 || w.count(Wait) != 0 || w.count(Done) != 0 {
 		t.Fatal(w.log)
 	}
-	w.do(Event{Kind: Reach, Piece: 20, Begin: 20})
-	w.do(Event{Kind: Reach, Piece: 15, Begin: 15}) // which takes nothing back
+	w.do(Event{Kind: Reach, Piece: 20})
+	w.do(Event{Kind: Reach, Piece: 15}) // which takes nothing back
 	if got := w.verifiedPieces(); !slices.Equal(got, append(want, 18, 19)) {
 		t.Fatalf("got pieces %v", got)
 	}
-	w.do(Event{Kind: Reach, Piece: 1000, Begin: 30})
-	got := w.verifiedPieces()
-	if front := got[:20]; !slices.IsSorted(front) || front[19] != 29 {
-		t.Errorf("in order came %v", front)
-	}
-	if slices.IsSorted(got[20:]) {
-		t.Error("what is not needed soon came in order, too")
-	}
-	slices.Sort(got)
-	if len(slices.Compact(got)) != 80 || got[0] != 10 || got[79] != 89 || w.count(Done) != 1 {
+	w.do(Event{Kind: Reach, Piece: 1000})
+	if got := w.verifiedPieces(); len(got) != 80 || !slices.IsSorted(got) || got[0] != 10 || got[79] != 89 || w.count(Done) != 1 {
 		t.Fatalf("got pieces %v", got)
 	}
 }
@@ -65,8 +57,33 @@ func TestReachOfWhatIsThere(t *testing.T) {
 	w.engine.proven = true
 	w.do(Event{Kind: Opened, Bitfield: []byte{0b0011_0000, 0xff}})
 	w.do(Event{Kind: Found, Peer: id(1)})
-	w.do(Event{Kind: Reach, Piece: 16, Begin: 16})
+	w.do(Event{Kind: Reach, Piece: 16})
 	if got := w.verifiedPieces(); !slices.Equal(got, []int{0, 1, 4, 5, 6, 7}) || w.count(Done) != 1 {
 		t.Fatalf("got pieces %v", got)
+	}
+}
+
+// Of those who have everything a stream asks for what is needed next as often as there are others who need the same; of
+// those others, for the first that they have.
+func TestReachAmongOthers(t *testing.T) {
+	w := newWorld(t, 800, Config{InOrder: true}, proven)
+	e := w.engine
+	for n := range byte(3) {
+		e.Step(Event{Kind: Found, Peer: id(n)}, nil)
+		e.Step(Event{Kind: Connected, Peer: id(n), Bitfield: []byte{0, 0b0000_1111, 0xff}}, nil)
+	}
+	whole := &peer{whole: true}
+	next := 0
+	for range 1000 {
+		if e.choose(whole) == 0 {
+			next++
+		}
+	}
+	if next < 200 || next > 300 {
+		t.Errorf("asked for what is next %d times in 1000, with 3 others", next)
+	}
+	first := slices.Min(slices.DeleteFunc(slices.Clone(e.rarity.order), func(i int32) bool { return !e.present[0].hasPiece(int(i)) }))
+	if got := e.choose(e.present[0]); got != int(first) {
+		t.Errorf("asked another for piece %d, and not %d", got, first)
 	}
 }

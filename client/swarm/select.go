@@ -132,10 +132,8 @@ func (e *Engine) unfinished(p *peer) (found *partial) {
 
 // choose is a new piece for p; -1 if it has none that is wanted.
 func (e *Engine) choose(p *peer) int {
-	if e.config.InOrder {
-		if i := e.rarity.next(p); i < e.front {
-			return i
-		}
+	if e.config.InOrder && e.urgent(p) {
+		return e.rarity.next(p)
 	}
 	from := 0
 	if e.without(Rarest) || e.held < firstPieces && !e.without(RandomFirst) {
