@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/client/swarm/upload"
 	"shoal/identity"
 	"shoal/wire"
 )
 
-const slots = 16 // how many are served at a time by merit
+const slots = upload.Slots
 
 // crowd is a rig whose machines are told the time, with so many connections that have joined what is served.
 func crowd(t *testing.T, sw shoal.Swarm, r *rig, n int) (conns []*raw, keys []*identity.Key) {

@@ -96,7 +96,7 @@ const (
 func New(c Config) *Machine {
 	m := &Machine{
 		config: c, pieces: c.Object.Pieces(), whole: c.Whole,
-		device: map[shoal.DeviceID]*device{}, rand: rand.New(rand.NewPCG(c.Seed, 1)), slots: fewPeers,
+		device: map[shoal.DeviceID]*device{}, rand: rand.New(rand.NewPCG(c.Seed, 1)), slots: Slots,
 	}
 	m.peers = swarm.NewIndex[peer](m.rand.Uint64())
 	m.have = make([]bool, m.pieces)
