@@ -1,6 +1,6 @@
 // Package client is what a person's machine runs: it publishes, lists and gets files (Client), and keeps serving them in
-// the background (Daemon, reached by commands through a Control socket). Below it: tracker, the session with the
-// server; swarm, the engine; peer, the data plane; store, the disk.
+// the background (Daemon, reached by commands through a Control socket). Below it: tracker, the session with the server;
+// swarm, the engine; peer, the data plane; store, the disk; queue, what a Daemon is to fetch.
 package client
 
 import (
@@ -37,7 +37,7 @@ type Config struct {
 	// Confirm asks a person at the first contact without Pin; nil where nobody can be asked. An error refuses.
 	Confirm func(server string, realm shoal.RealmKey) error
 	Log     zerolog.Logger
-	// AtOnce is how many queued downloads a Daemon runs at a time; 0 for as many as are good.
+	// AtOnce is how many queued downloads a Daemon runs at a time; 0 for DefaultAtOnce.
 	AtOnce int
 }
 

@@ -11,14 +11,14 @@ import (
 	"shoal/client/store"
 )
 
-// defaultAtOnce is how many queued downloads run at a time: enough for one that waits for its sources to cost nothing.
-const defaultAtOnce = 4
+// DefaultAtOnce is how many queued downloads run at a time: enough for one that waits for its sources to cost nothing.
+const DefaultAtOnce = 4
 
 // openQueue opens the downloads that this daemon was given.
 func (d *Daemon) openQueue() (err error) {
 	atOnce := d.config.AtOnce
 	if atOnce == 0 {
-		atOnce = defaultAtOnce
+		atOnce = DefaultAtOnce
 	}
 	d.queue, err = queue.Open(queue.Config{
 		Path: filepath.Join(d.config.State, "downloads.db"), AtOnce: atOnce, Fetch: d.fetch, Discard: discard, Log: d.config.Log,

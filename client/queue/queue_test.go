@@ -37,7 +37,7 @@ type work struct {
 
 const (
 	mib    = 1 << 20
-	object = 10 * mib // bytes of each
+	object = 20 * mib // bytes of each
 )
 
 func newWorld(t *testing.T, atOnce int) *world {
@@ -471,6 +471,11 @@ func TestProgress(t *testing.T) {
 		}
 		if want := []Share{{shoal.DeviceID{2}, false, 3 * mib}, {shoal.DeviceID{1}, true, 2 * mib}}; !slices.Equal(d.Shares, want) {
 			t.Errorf("the shares are %+v, want %+v", d.Shares, want)
+		}
+		status.Held, status.Resumed = status.Held+5*mib, 5*mib // as when a part is opened: nothing has come
+		run.Report(status)
+		if d := w.get(id); d.Rate > 1.01*mib || d.Held != status.Held {
+			t.Errorf("with what was there: %+v", d)
 		}
 		status.Waiting = true
 		for range 100 {

@@ -29,10 +29,10 @@ type progress struct {
 	rate float64 // bytes a second
 }
 
-// sample is how much was there at a time.
+// sample is how much had come at a time.
 type sample struct {
 	at   time.Time
-	held int64
+	came int64 // bytes, in this run
 }
 
 // rateOver is how far back the rate of a download looks.
@@ -46,14 +46,14 @@ func (r *run) Found(name shoal.Name, o shoal.Object, path string) {
 // Report tells how far it is, several times a second. It is called by the goroutine that fetches.
 func (r *run) Report(s peer.Status) {
 	now := time.Now()
-	r.recent = append(r.recent, sample{now, s.Held})
+	r.recent = append(r.recent, sample{now, s.Held - s.Resumed})
 	for len(r.recent) > 2 && now.Sub(r.recent[1].at) > rateOver {
 		r.recent = append(r.recent[:0], r.recent[1:]...)
 	}
 	first := r.recent[0]
 	p := &progress{Status: s}
 	if over := now.Sub(first.at); over > 0 {
-		p.rate = float64(s.Held-first.held) / over.Seconds()
+		p.rate = float64(s.Held-s.Resumed-first.came) / over.Seconds()
 	}
 	r.latest.Store(p)
 }
@@ -65,7 +65,10 @@ func (r *run) describe(d *Download, now time.Time) {
 	if p == nil {
 		return
 	}
-	d.Size, d.Held, d.Rate, d.Waiting = p.Size, p.Held, p.rate, p.Waiting
+	d.Size, d.Rate, d.Waiting = p.Size, p.rate, p.Waiting
+	if p.Held > 0 { // else what is there has not been looked at yet
+		d.Held = p.Held
+	}
 	shares := make([]Share, 0, len(p.Sources))
 	for _, s := range p.Sources {
 		if s.Bytes > 0 || s.Connected {

@@ -102,10 +102,14 @@ func parseDevices(flag string, texts []string) (devices []shoal.DeviceID, err er
 	return devices, nil
 }
 
+// mostAtOnce is how many queued downloads a peer may run at a time.
+const mostAtOnce = 1000
+
 func newPeer() *cobra.Command {
 	var c common
 	var log logging
 	var dir, listen string
+	var atOnce int
 	cmd := &cobra.Command{
 		Use:   "peer",
 		Short: "Run a peer: it serves what is published from here and what was fetched",
@@ -116,6 +120,9 @@ func newPeer() *cobra.Command {
 				return err
 			}
 			config.Listen = listen
+			if config.AtOnce = atOnce; atOnce < 1 || atOnce > mostAtOnce {
+				return shoal.Errorf(shoal.BadRequest, "--downloads is %d, and must be 1 to %d", atOnce, mostAtOnce)
+			}
 			if config.Log, err = log.open(&c, client.Device); err != nil {
 				return err
 			}
@@ -136,6 +143,7 @@ func newPeer() *cobra.Command {
 	c.add(cmd)
 	log.add(cmd)
 	cmd.Flags().StringVar(&dir, "dir", "", "the folder where files that are fetched go, unless get -o says otherwise")
+	cmd.Flags().IntVar(&atOnce, "downloads", client.DefaultAtOnce, "how many queued downloads run at a time")
 	cmd.Flags().StringVar(&listen, "listen", "", "the address for other peers, HOST:PORT; default: any free port")
 	return cmd
 }

@@ -20,7 +20,8 @@ const atOnce = 4
 
 type getFlags struct {
 	common
-	out string
+	out   string
+	queue bool
 	source
 }
 
@@ -64,6 +65,8 @@ func newGet() *cobra.Command {
 		Long: "Fetch files, from all their sources at once. What was left unfinished goes on where it ended. A file that is fetched\n" +
 			"is whole, verified and on disk when the command ends with 0; it is handed to the peer that runs with the same --state,\n" +
 			"which serves it on. Files go to the running peer's --dir if it has one, else to the current folder.\n\n" +
+			"With --queue the running peer fetches them, some at a time, and goes on after any interruption, its own end too: the\n" +
+			"command ends as soon as that is certain, and shoal downloads shows how it goes on.\n\n" +
 			"With --range the file has these bytes alone, and NAME.BEGIN-END for a name unless -o gives one. Only what they lie in is\n" +
 			"fetched, and served on while that lasts.",
 		Args: args(cobra.MinimumNArgs(1)),
@@ -71,6 +74,7 @@ func newGet() *cobra.Command {
 	}
 	g.common.add(cmd)
 	cmd.Flags().StringVarP(&g.out, "output", "o", "", "the file or folder to write to; a folder for several files")
+	cmd.Flags().BoolVar(&g.queue, "queue", false, "hand the downloads to the running peer; see shoal downloads")
 	g.source.add(cmd)
 	return cmd
 }
@@ -82,9 +86,12 @@ func (g *getFlags) run(ctx context.Context, targets []string) error {
 	}
 	request.Out = g.out
 	if len(targets) > 1 && g.out != "" {
-		if err := os.MkdirAll(g.out, 0o777); err != nil {
-			return shoal.Errorf(shoal.BadRequest, "several files need a folder to go to: %w", err)
+		if err := makeFolder(g.out); err != nil {
+			return err
 		}
+	}
+	if g.queue {
+		return g.enqueue(ctx, request, targets)
 	}
 	keepHeapSmall()
 	config, err := g.config(zerolog.ErrorLevel)

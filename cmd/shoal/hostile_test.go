@@ -34,8 +34,11 @@ var commands = map[string]takes{
 	"publish":     {good: []string{"file"}, which: []string{"file"}, more: true},
 	"unpublish":   {good: []string{"lab/x"}, which: []string{"target"}, more: true}, "stop-share": {good: []string{"lab/x"}, which: []string{"target"}, more: true},
 	"ls": {which: []string{"group"}}, "info": {good: []string{"lab/x"}, which: []string{"target"}}, "get": {good: []string{"lab/x"}, which: []string{"target"}, more: true},
-	"cat":         {good: []string{"lab/x"}, which: []string{"target"}, more: true},
-	"user create": {good: []string{"eve"}, which: []string{"name"}, stdin: "correct horse battery\n"}, "user list": {}, "user delete": {good: []string{"bob"}, which: []string{"user"}},
+	"cat":       {good: []string{"lab/x"}, which: []string{"target"}, more: true},
+	"downloads": {which: []string{"download"}, more: true}, "downloads pause": {good: []string{"1"}, which: []string{"download"}, more: true},
+	"downloads resume": {good: []string{"1"}, which: []string{"download"}, more: true}, "downloads cancel": {good: []string{"1"}, which: []string{"download"}, more: true},
+	"downloads clear": {},
+	"user create":     {good: []string{"eve"}, which: []string{"name"}, stdin: "correct horse battery\n"}, "user list": {}, "user delete": {good: []string{"bob"}, which: []string{"user"}},
 	"user password": {stdin: bobsPassword + "\ncorrect horse battery\n"},
 	"login":         {good: []string{"bob"}, which: []string{"name"}, stdin: bobsPassword + "\n"}, "logout": {}, "whoami": {},
 	"device list": {which: []string{"user"}}, "device revoke": {good: []string{strings.Repeat("a", 52)}, which: []string{"device"}},
@@ -54,7 +57,7 @@ func leaves(cmd *cobra.Command) map[string]*cobra.Command {
 	found := map[string]*cobra.Command{}
 	for _, c := range cmd.Commands() {
 		path := strings.TrimPrefix(c.CommandPath(), "shoal ")
-		if !c.HasSubCommands() || path == "server" {
+		if !c.HasSubCommands() || path == "server" || path == "downloads" {
 			found[path] = c
 		}
 		for path, c := range leaves(c) {
@@ -92,6 +95,9 @@ func hostileArguments(which string) (all []wrong) {
 		add([]int{3, 5}, strangeNames[10:14]...)
 	case "device":
 		add(bad, hostileDevices...)
+	case "download":
+		add(bad, "0", "-1", "+1", "1.0", "0x1", "18446744073709551616", "1 ", "ALL", "frobnicate", "\u0661")
+		add(bad, hostileNames...)
 	case "target":
 		for _, name := range hostileNames {
 			add(bad, "lab/"+name, name+"/x")

@@ -76,7 +76,7 @@ var hostileValues = map[string][]string{
 	"range":         {"", "-", "1", "1M", "2-1", "1-1", "0-0", "-0", "a-b", "--1", "1--2", "1.5M-2M", "1MB-2MB", "65T-", "99999999999999999999-", "\x1b[2J", "\x00", "\u202e", strings.Repeat("9", 100_000)},
 	"user":          {strings.Repeat("x", 100_000)},
 	"op":            {strings.Repeat("x", 100_000)},
-	"offline-grace": {"721h", "-1s"}, "expires-in": {"0s", "721h", "-1s"}, "timeout": {"-1s"}, "rounds": {"0", "-1"}, "lines": {"0", "-1"},
+	"offline-grace": {"721h", "-1s"}, "expires-in": {"0s", "721h", "-1s"}, "timeout": {"-1s"}, "rounds": {"0", "-1"}, "downloads": {"0", "-1", "1001"}, "lines": {"0", "-1"},
 }
 
 // everywhere are the flags that most commands have.

@@ -27,6 +27,11 @@ type event struct {
 	Present bool
 	Served  bool
 	Sources sources
+
+	// Of queued downloads.
+	ID       uint64
+	State    string
+	Attempts int
 }
 
 // source is one source's share of a download.
