@@ -28,7 +28,9 @@ func (d *Daemon) openQueue() (err error) {
 
 // fetch fulfils a queued wish, and serves what has come on.
 func (d *Daemon) fetch(ctx context.Context, w queue.Wish, r queue.Reporter) (queue.Outcome, error) {
-	g := Get{Group: w.Group, Target: w.Target, Range: w.Range, Out: w.Out, Timeout: w.Timeout, Found: r.Found, Report: r.Report}
+	g := Get{
+		Group: w.Group, Target: w.Target, Range: w.Range, Out: w.Out, Timeout: w.Timeout, Retried: true, Found: r.Found, Report: r.Report,
+	}
 	if w.From != (shoal.DeviceID{}) {
 		g.From = &w.From
 	}

@@ -24,6 +24,7 @@ type Get struct {
 	Folder  string          // where files go that Out does not place
 	From    *shoal.DeviceID // the only device to fetch from; nil for all
 	Timeout time.Duration   // how long to wait while nothing comes; 0 for ever
+	Retried bool            // whoever asks tries again by itself, and need not be told to
 	// Found, if not nil, is told once what will be fetched, and where to.
 	Found func(name shoal.Name, o shoal.Object, path string)
 	// Report, if not nil, is told how far it is, several times a second.
@@ -88,7 +89,7 @@ func (c *Client) Get(ctx context.Context, g Get) (*Got, error) {
 func (c *Client) transfer(g Get, found *tracker.Found) peer.Transfer {
 	return peer.Transfer{
 		Swarm:   shoal.Swarm{Group: g.Group, Object: found.Object},
-		Sources: found.Sources, From: g.From, Timeout: g.Timeout, Report: g.Report,
+		Sources: found.Sources, From: g.From, Timeout: g.Timeout, Retried: g.Retried, Report: g.Report,
 		Pool: c.pool, Tracker: c.tracker, Tickets: c.keeper, Shelf: c.shelf, Log: c.config.Log,
 	}
 }

@@ -89,9 +89,6 @@ func (c *served) renew(r *wire.Renew) (wire.Message, error) {
 	return &wire.Empty{}, nil
 }
 
-// Serves reports whether an object is on the shelf.
-func (s *Shelf) Serves(swarm shoal.Swarm) bool { return s.find(swarm) != nil }
-
 // Groups are those in which anything is on the shelf.
 func (s *Shelf) Groups() []shoal.Group {
 	s.mu.RLock()

@@ -36,6 +36,8 @@ type Transfer struct {
 	From *shoal.DeviceID
 	// Timeout is how long to go on when nothing comes; 0 is for ever.
 	Timeout time.Duration
+	// Retried says that whoever runs it tries again by itself: errors need not tell to do so.
+	Retried bool
 	// Report, if not nil, is called with the state of things several times a second, never concurrently.
 	Report func(Status)
 

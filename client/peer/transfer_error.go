@@ -19,6 +19,9 @@ func (t *transfer) kept() string {
 	if t.status.Held == 0 || t.stream != nil {
 		return ""
 	}
+	if t.Retried {
+		return "; what has come is kept for the next attempt"
+	}
 	return "; what has come is kept, run the same command again to go on"
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // most is how many downloads a queue has, with those that are finished.
-const most = 100_000
+const most = 20_000
 
 // Add queues downloads. A wish that is queued, running or paused already is not queued twice: it is the download that is
 // there. When Add returns, they are on disk. Errors have the code Limit when the queue is full, NoSpace when the disk is; then

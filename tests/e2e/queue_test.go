@@ -208,3 +208,33 @@ func TestQueueTriesAgain(t *testing.T) {
 	}
 	same(t, filepath.Join(getter.dir, "file"), content)
 }
+
+// TestQueueResumesWhatFailed has a download fail for want of what its source does not send. The next attempt goes on from there.
+func TestQueueResumesWhatFailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const size = 24 * mib
+	content := random(size, 47)
+	seed := w.seeds("file", content, "seed")[0]
+	island := newIsland(w)
+	link := island.link(seed.address)
+	link.allow(16 * mib)
+	queueing(w, island)
+	file := w.enqueue("getter", "file", "--timeout", "1s")[0]
+	eventually(t, func() error {
+		e := w.downloads("getter", file)[0]
+		if e.Attempts == 0 || e.Held < 16*mib-again || !strings.Contains(e.Text, "kept for the next attempt") {
+			return fmt.Errorf("when its source is silent: %+v", e)
+		}
+		return nil
+	})
+	link.open()
+	last := w.watch("getter", file)[file]
+	if last.State != "done" || last.Sources.from(seed.device).Bytes > size {
+		t.Errorf("in the end: %+v", last)
+	}
+	same(t, w.path("got", "file"), content)
+	if carried := link.carried.Load(); carried > size+again+overhead {
+		t.Errorf("%d bytes came from the source for a file of %d", carried, size)
+	}
+}
