@@ -36,7 +36,7 @@ def listen(address):
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
         "out_enc_policy": 2, "in_enc_policy": 2,
         "connection_speed": 500,
-        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+        "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.storage_notification,
     })
 
 
@@ -54,12 +54,22 @@ def connect(handle, peers):
         handle.connect_peer((host, int(port)))
 
 
+def events(session):
+    session.wait_for_alert(20)
+    for alert in session.pop_alerts():
+        if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
+            sys.exit(alert.message())
+        yield alert
+
+
 def finish(session, handle):
+    """Waits until the file is whole, and as others see it."""
     while not handle.status().is_seeding:
-        session.wait_for_alert(20)
-        for alert in session.pop_alerts():
-            if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
-                sys.exit(alert.message())
+        for _ in events(session):
+            pass
+    handle.flush_cache()
+    while not any(isinstance(alert, lt.cache_flushed_alert) for alert in events(session)):
+        pass
     say("done")
 
 
