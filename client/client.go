@@ -39,6 +39,8 @@ type Config struct {
 	Log     zerolog.Logger
 	// AtOnce is how many queued downloads a Daemon runs at a time; 0 for DefaultAtOnce.
 	AtOnce int
+	// Limits are those of the process, to begin with.
+	Limits Rates
 }
 
 // Client is one process of a device: its key, its session with the server, and what it serves. Open makes it, Close ends
@@ -51,6 +53,7 @@ type Client struct {
 	keeper  *tickets.Keeper
 	shelf   *peer.Shelf
 	pool    *peer.Pool
+	limits  peer.Limits
 	buffers *store.Buffers                  // those of pool
 	address net.Addr                        // where it serves; nil when it does not
 	ready   chan struct{}                   // closed when connections of peers may be accepted
@@ -107,6 +110,8 @@ func open(ctx context.Context, c Config, serving Serving, changed, gone func(sho
 		ready: make(chan struct{}),
 		pool:  peer.NewPool(key, bulk, link.TCP(bulk), buffers, c.Log), buffers: buffers,
 	}
+	RateChange{&c.Limits.Up, &c.Limits.Down}.apply(&cl.limits)
+	cl.pool.Down = &cl.limits.Down
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	cl.background, cl.cancel = runCtx, cancel
 	err = cl.start(ctx, runCtx, pins, serving, changed)
@@ -160,7 +165,7 @@ func (c *Client) start(ctx, run context.Context, pins identity.Pins, serving Ser
 	c.tracker = tracker.New(config)
 	server := peer.Server{
 		Key: c.key, Transport: bulkOf(c.config.Transport), Shelf: c.shelf, Realm: c.realm, Alone: c.alone, Changed: changed,
-		Log: c.config.Log,
+		Up: &c.limits.Up, Log: c.config.Log,
 	}
 	c.run.Go(func() {
 		select {

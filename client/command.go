@@ -95,6 +95,8 @@ func (c *Control) ask(ctx context.Context, what string, request controlRequest, 
 			all.Object = line.Object
 		case line.Dir != "":
 			all.Dir = line.Dir
+		case line.Rates != nil:
+			all.Rates = line.Rates
 		case line.Hashed > 0 && hashed != nil:
 			hashed(line.Hashed)
 		}

@@ -37,6 +37,7 @@ type controlRequest struct {
 	NoSample bool `json:"no_sample,omitempty"`
 	// Verified hands over a file that this process has just fetched and verified.
 	Verified *verifiedFile `json:"verified,omitempty"`
+	Rates    RateChange    `json:"rates"`
 	manifest []byte        // of Verified, as MANIFEST's reply has it
 }
 
@@ -50,6 +51,7 @@ type controlLine struct {
 	Hashed int64         `json:"hashed,omitempty"` // bytes so far
 	Object *shoal.Object `json:"object,omitempty"`
 	Dir    string        `json:"dir,omitempty"`
+	Rates  *Rates        `json:"rates,omitempty"`
 	Error  *controlError `json:"error,omitempty"`
 	Done   bool          `json:"done,omitempty"`
 
@@ -71,6 +73,7 @@ func (d *Daemon) runControl(ctx context.Context) {
 	mux.HandleFunc("POST /unpublish", answerControl(readControl, d.controlUnpublish))
 	mux.HandleFunc("POST /folder", answerControl(readControl, d.controlFolder))
 	mux.HandleFunc("POST /reconnect", answerControl(readControl, d.controlReconnect))
+	mux.HandleFunc("POST /limit", answerControl(readControl, d.controlLimit))
 	mux.HandleFunc("POST /queue", answerControl(readDownloads, d.controlQueue))
 	mux.HandleFunc("POST /downloads", answerControl(readDownloads, d.controlDownloads))
 	mux.HandleFunc("POST /downloads/alter", answerControl(readDownloads, d.controlAlter))

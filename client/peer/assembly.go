@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -105,10 +104,14 @@ func (s *assemblies) place(j *Joined, r *wire.Request) (buf []byte, a *assembly,
 // fork makes a copy of a piece without the blocks that are being read, and puts it in the piece's place: who was asked for
 // the same is not to wait for a connection that stands still in the middle of a block.
 func (s *assemblies) fork(a *assembly) *assembly {
-	b := &assembly{buf: bytes.Clone(a.buf), units: slices.Clone(a.units)}
+	b := &assembly{buf: make([]byte, len(a.buf)), units: slices.Clone(a.units)}
 	for k := range b.units {
-		if u := &b.units[k]; u.state == reading {
+		begin, end := k*shoal.BlockUnit, min((k+1)*shoal.BlockUnit, len(a.buf))
+		switch u := &b.units[k]; u.state {
+		case reading:
 			*u = unit{}
+		case placed, confirmed:
+			copy(b.buf[begin:end], a.buf[begin:end])
 		}
 	}
 	for piece, other := range s.pieces {

@@ -16,9 +16,10 @@ import (
 	"shoal/wire"
 )
 
-// bulkWriter writes PIECE frames to one connection.
+// bulkWriter writes PIECE frames to one connection. more waits until some of the bytes that are left may be sent, and says
+// how many.
 type bulkWriter interface {
-	write(head wire.PieceHead, id uint32, from store.Content, offset, length int64) error
+	write(head wire.PieceHead, id uint32, from store.Content, offset, length int64, more func(left int64) (int64, error)) error
 }
 
 // notSent is how many bytes the kernel takes before it has sent the earlier ones: what it has not sent cannot be
@@ -48,7 +49,7 @@ type fileSender struct {
 	raw  syscall.RawConn
 }
 
-func (s *fileSender) write(head wire.PieceHead, id uint32, from store.Content, offset, length int64) error {
+func (s *fileSender) write(head wire.PieceHead, id uint32, from store.Content, offset, length int64, more func(int64) (int64, error)) error {
 	file, err := from.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("serving a file: %w", err)
@@ -57,12 +58,18 @@ func (s *fileSender) write(head wire.PieceHead, id uint32, from store.Content, o
 	if err := s.sendHead(wire.AppendPieceHead(nil, id, head, uint32(length))); err != nil {
 		return err
 	}
-	for length > 0 {
+	for may := int64(0); length > 0; {
+		if may == 0 {
+			if may, err = more(length); err != nil {
+				return err
+			}
+			_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		}
 		var sent int
 		var sendErr error
 		err := s.raw.Write(func(socket uintptr) bool {
 			fileErr := file.Control(func(fd uintptr) {
-				sent, sendErr = unix.Sendfile(int(socket), int(fd), &offset, int(length))
+				sent, sendErr = unix.Sendfile(int(socket), int(fd), &offset, int(may))
 			})
 			if fileErr != nil {
 				sendErr = fileErr
@@ -80,7 +87,9 @@ func (s *fileSender) write(head wire.PieceHead, id uint32, from store.Content, o
 			return fmt.Errorf("sending a block: %w", io.ErrUnexpectedEOF)
 		}
 		length -= int64(sent)
-		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if may -= int64(sent); may > 0 {
+			_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		}
 	}
 	return nil
 }
@@ -113,12 +122,18 @@ var copyBuffers = sync.Pool{New: func() any {
 	return &buf
 }}
 
-func (s *copier) write(head wire.PieceHead, id uint32, from store.Content, offset, length int64) error {
+func (s *copier) write(head wire.PieceHead, id uint32, from store.Content, offset, length int64, more func(int64) (int64, error)) error {
 	pooled := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(pooled)
 	buf := wire.AppendPieceHead((*pooled)[:0], id, head, uint32(length))
-	for {
-		n := min(int64(cap(buf)-len(buf)), length)
+	for may := int64(0); ; buf = buf[:0] {
+		if may == 0 && length > 0 {
+			var err error
+			if may, err = more(length); err != nil {
+				return err
+			}
+		}
+		n := min(int64(cap(buf)-len(buf)), may)
 		part := buf[len(buf) : len(buf)+int(n)]
 		// A file that has just been cut gives less; what else is in the buffer is nobody's business.
 		if got, err := from.ReadAt(part, offset); got < len(part) {
@@ -128,10 +143,9 @@ func (s *copier) write(head wire.PieceHead, id uint32, from store.Content, offse
 		if _, err := s.conn.Write(buf[:len(buf)+int(n)]); err != nil {
 			return fmt.Errorf("sending a block: %w", err)
 		}
-		offset += n
+		offset, may = offset+n, may-n
 		if length -= n; length == 0 {
 			return nil
 		}
-		buf = buf[:0]
 	}
 }

@@ -12,8 +12,6 @@ import (
 	"shoal/wire"
 )
 
-const slots = upload.Slots
-
 // crowd is a rig whose machines are told the time, with so many connections that have joined what is served.
 func crowd(t *testing.T, sw shoal.Swarm, r *rig, n int) (conns []*raw, keys []*identity.Key) {
 	t.Helper()
@@ -35,7 +33,7 @@ func TestNewcomerInACrowd(t *testing.T) {
 		r := newRig(t, plaintext)
 		defer r.end()
 		r.Shelf.Put(swarmOf(f), f)
-		conns, _ := crowd(t, swarmOf(f), r, slots)
+		conns, _ := crowd(t, swarmOf(f), r, upload.Slots)
 		c := r.pipe(8 << 10)
 		handle := c.join(swarmOf(f)).Handle
 		var choke wire.Choke
@@ -82,8 +80,8 @@ func TestReciprocity(t *testing.T) {
 		r := newRig(t, plaintext)
 		defer r.end()
 		r.Shelf.Put(swarmOf(f), partOf(t, f, 0))
-		conns, keys := crowd(t, swarmOf(f), r, 40)
-		generous := []int{25, 31, 39}
+		conns, keys := crowd(t, swarmOf(f), r, upload.Slots+24)
+		generous := []int{upload.Slots + 2, upload.Slots + 10, upload.Slots + 23}
 		for _, i := range generous {
 			r.Shelf.Gave(swarmOf(f), keys[i].Device(), 1<<20)
 		}

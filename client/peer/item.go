@@ -16,8 +16,9 @@ import (
 // item is one object on the shelf, with the connections that joined it. Its machine decides who is served, with what, and
 // when.
 type item struct {
-	swarm shoal.Swarm
-	shelf *Shelf
+	swarm  shoal.Swarm
+	shelf  *Shelf
+	limits *Limits
 
 	mu      sync.Mutex // guards the rest
 	content store.Content
@@ -101,6 +102,16 @@ func (it *item) hold(piece int) {
 	}
 	it.held[piece/8] |= 0x80 >> (piece % 8)
 	it.tell(upload.Event{Kind: upload.Held, Piece: piece}, 0)
+}
+
+// came tells everybody of a piece that is here now.
+func (it *item) came(piece int) {
+	it.hold(piece)
+	for _, m := range it.members {
+		if m.all {
+			m.announce(piece)
+		}
+	}
 }
 
 // leave ends a member's part.

@@ -46,7 +46,7 @@ func newMesh(t *testing.T, n int) *mesh {
 		l := wiretest.Listen()
 		nd := &node{mesh: m, listener: l, address: netip.MustParseAddrPort(l.Addr().String())}
 		key := identity.NewKey()
-		nd.server = Server{Key: key, Transport: plaintext, Shelf: NewShelf(), Alone: nd.alone, Log: zerolog.Nop()}
+		nd.server = Server{Key: key, Transport: plaintext, Shelf: NewShelf(), Alone: nd.alone, Up: new(Limit), Log: zerolog.Nop()}
 		nd.pool = NewPool(key, plaintext, m.dial, new(store.Buffers), zerolog.Nop())
 		m.run.Go(func() { must(t, nd.server.Run(m.ctx, l)) })
 		m.nodes = append(m.nodes, nd)
@@ -140,9 +140,9 @@ func (nd *node) fetch(sw shoal.Swarm, known ...tracker.Source) {
 	nd.t.Cleanup(func() { _ = f.Close() })
 }
 
-// More peers than slots, that all start at once from one seed, all get everything.
+// Many peers that start at once, and know nobody but the only seed, all get everything.
 func TestCrowd(t *testing.T) {
-	const peers, pieces = 18, 12
+	const peers, pieces = 12, 12
 	f := place(t, random(pieces*pieceLength, 76))
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, peers+1)
@@ -156,6 +156,47 @@ func TestCrowd(t *testing.T) {
 			if it := nd.server.Shelf.find(swarmOf(f)); it == nil || !it.content.Whole() {
 				t.Error("a download is not served on")
 			}
+		}
+	})
+}
+
+// counted is content whose bytes are counted as they are read.
+type counted struct {
+	store.Content
+	read atomic.Int64
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	c.read.Add(int64(len(p)))
+	return c.Content.ReadAt(p, off)
+}
+
+// On uplinks that are all alike a crowd is done soon after one copy could have been sent, and until the first is, the only
+// seed has sent little more than one: each piece to one, who passes it on.
+func TestCrowdOnUplinks(t *testing.T) {
+	const peers, pieces, rate = 6, 48, 1 << 20
+	f := place(t, random(pieces*pieceLength, 77))
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, peers+1)
+		for _, nd := range m.nodes {
+			nd.server.Up.Set(rate)
+		}
+		seed := &counted{Content: f}
+		m.nodes[0].server.Shelf.Put(swarmOf(f), seed)
+		var run sync.WaitGroup
+		var first sync.Once
+		copies := 0.0
+		for _, nd := range m.nodes[1:] {
+			run.Go(func() {
+				nd.fetch(swarmOf(f), m.nodes[0].source())
+				first.Do(func() { copies = float64(seed.read.Load()) / float64(f.Object().Size) })
+			})
+		}
+		began := time.Now()
+		run.Wait()
+		took, bound := time.Since(began), time.Duration(f.Object().Size)*time.Second/rate
+		if last := float64(took) / float64(bound); last > 1.5 || copies > 1.4 {
+			t.Errorf("the last was done after %.2f times the bound of %v, and the first after %.2f copies", last, bound, copies)
 		}
 	})
 }

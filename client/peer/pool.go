@@ -27,6 +27,9 @@ const maxWriters = 8
 // Pool holds the connections that this process has opened to peers: one to each, shared by all its transfers. For
 // concurrent use.
 type Pool struct {
+	// Down limits what all transfers together receive; nil for nothing. Set before the first one.
+	Down *Limit
+
 	key       *identity.Key
 	transport identity.Transport
 	buffers   *store.Buffers

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"shoal"
 	"shoal/client/link"
 	"shoal/wire"
 )
@@ -22,6 +23,7 @@ type sender struct {
 	conn  *wire.Conn
 	bulk  bulkWriter
 	check func(*item) error // whether the file is still what was published; it withdraws one that is not
+	turn  turn              // the writing goroutine's
 
 	mu        sync.Mutex // guards the rest
 	room      sync.Cond  // the queue of frames got shorter, or the sender ended
@@ -33,11 +35,15 @@ type sender struct {
 	sending   *block              // on its way
 	cut       *time.Timer
 	ended     bool
+	over      chan struct{} // closed when ended
 	wake      chan struct{} // capacity 1: there is something to do, or the sender ended
 }
 
-func newSender(c *wire.Conn, check func(*item) error) *sender {
-	s := &sender{conn: c, bulk: newBulkWriter(c), check: check, haves: map[uint32][]uint32{}, wake: make(chan struct{}, 1)}
+func newSender(c *wire.Conn, check func(*item) error, up *Limit, places places) *sender {
+	s := &sender{
+		conn: c, bulk: newBulkWriter(c), check: check, turn: turn{up: up, places: places}, haves: map[uint32][]uint32{},
+		over: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
 	s.room.L = &s.mu
 	return s
 }
@@ -111,7 +117,10 @@ func (s *sender) end() {
 
 // stop is end for who holds mu.
 func (s *sender) stop() {
-	s.ended = true
+	if !s.ended {
+		s.ended = true
+		close(s.over)
+	}
 	s.room.Broadcast()
 	s.signal()
 }
@@ -136,7 +145,7 @@ func (s *sender) write() error {
 		}
 		spare = frames
 		if next != nil {
-			if err := s.sendBlock(next); err != nil {
+			if err := s.serveNext(next); err != nil {
 				return err
 			}
 			continue
@@ -150,7 +159,7 @@ func (s *sender) write() error {
 	}
 }
 
-// next takes the frames that wait, or, when there are none, the next block. more is false when the sender has ended.
+// next takes the frames that wait, or, when there are none, tells the next block. more is false when the sender has ended.
 func (s *sender) next(spare []byte) (frames []byte, b *block, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,11 +183,34 @@ func (s *sender) next(spare []byte) (frames []byte, b *block, more bool) {
 		return nil, nil, false
 	}
 	if len(s.granted) > 0 {
-		first := s.take(&s.granted, 0)
+		first := s.granted[0]
 		b = &first
-		s.sending = b
 	}
 	return spare[:0], b, true
+}
+
+// serveNext sends a block when its turn has come, unless there is something else to say before, or it was taken back.
+func (s *sender) serveNext(b *block) error {
+	if !s.turn.wait(b, s.wake) {
+		return nil
+	}
+	defer s.turn.end()
+	if s.begin(b) {
+		return s.sendBlock(b)
+	}
+	return nil
+}
+
+// begin takes the block out of those that were granted, if it is still the first.
+func (s *sender) begin(b *block) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.granted) == 0 || s.granted[0].id != b.id {
+		return false
+	}
+	s.take(&s.granted, 0)
+	s.sending = b
+	return true
 }
 
 // sent ends what withdraw began for the block that was on its way.
@@ -210,9 +242,18 @@ func (s *sender) sendBlock(b *block) error {
 		s.refuse(wire.KindRequest, b.id, err)
 		return nil
 	}
-	err = s.bulk.write(wire.PieceHead{Piece: b.piece, Begin: b.begin}, b.id, content, b.offset, int64(b.length))
+	err = s.bulk.write(wire.PieceHead{Piece: b.piece, Begin: b.begin}, b.id, content, b.offset, int64(b.length), s.more)
 	if err == nil {
 		sent = int(b.length)
 	}
 	return err
+}
+
+// more lets a block's bytes go as the limits allow.
+func (s *sender) more(left int64) (int64, error) {
+	n := s.turn.more(left, s.over)
+	if n == 0 {
+		return 0, shoal.Errorf(shoal.Canceled, "the connection ends while a block waits for a limit")
+	}
+	return n, nil
 }

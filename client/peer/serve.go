@@ -33,8 +33,11 @@ type Server struct {
 	// Changed is called, from any goroutine, when an object turned out to be no longer what was published. It has been
 	// withdrawn already.
 	Changed func(shoal.Swarm, error)
+	Up      *Limit // of all that is served together; nil for none
 	Log     zerolog.Logger
 
+	begin    sync.Once
+	sending  places
 	accepted atomic.Uint64 // connections, which numbers them
 
 	hashing sync.Mutex // held while a piece is read for HASHES: pieces may be long
@@ -69,7 +72,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 		return
 	}
 	c := &served{server: s, ctx: ctx, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}}
-	c.out = newSender(e.Conn, c.check)
+	s.begin.Do(func() { s.sending = make(places, maxSending) })
+	c.out = newSender(e.Conn, c.check, s.Up, s.sending)
 	var writer sync.WaitGroup
 	writer.Go(c.out.run)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })

@@ -15,15 +15,18 @@ import (
 // Shelf is what this process serves. Being on it is what makes an object be served, and only in the group it was put
 // there for. For concurrent use.
 type Shelf struct {
-	mu    sync.RWMutex // guards items
-	items map[shoal.Swarm]*item
+	mu     sync.RWMutex // guards items and limits
+	items  map[shoal.Swarm]*item
+	limits map[shoal.Swarm]*Limits
 
 	busyMu sync.Mutex // guards busy; taken under an item's mu
 	busy   map[*item]struct{}
 }
 
 // NewShelf makes an empty shelf.
-func NewShelf() *Shelf { return &Shelf{items: map[shoal.Swarm]*item{}, busy: map[*item]struct{}{}} }
+func NewShelf() *Shelf {
+	return &Shelf{items: map[shoal.Swarm]*item{}, limits: map[shoal.Swarm]*Limits{}, busy: map[*item]struct{}{}}
+}
 
 // Put serves content in swarm from now on; what takes another's place must be the same object. Only the whole does: those who
 // joined count on what they were told of. Put reports whether content is served.
@@ -32,7 +35,7 @@ func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) bool {
 	defer s.mu.Unlock()
 	it := s.items[swarm]
 	if it == nil {
-		it = &item{swarm: swarm, shelf: s, members: map[peerID]*member{}}
+		it = &item{swarm: swarm, shelf: s, limits: s.limitsOf(swarm), members: map[peerID]*member{}}
 		s.items[swarm] = it
 	}
 	it.mu.Lock()
@@ -41,6 +44,11 @@ func (s *Shelf) Put(swarm shoal.Swarm, content store.Content) bool {
 		return false
 	}
 	it.content = content
+	if content.Whole() && it.machine != nil {
+		for i := range swarm.Object.Pieces() {
+			it.came(i)
+		}
+	}
 	return true
 }
 
@@ -52,14 +60,8 @@ func (s *Shelf) Have(swarm shoal.Swarm, piece int) {
 	}
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if !it.content.Has(piece) {
-		return
-	}
-	it.hold(piece)
-	for _, m := range it.members {
-		if m.all {
-			m.announce(piece)
-		}
+	if it.content.Has(piece) {
+		it.came(piece)
 	}
 }
 
@@ -75,6 +77,9 @@ func (s *Shelf) withdraw(swarm shoal.Swarm, only store.Content, why error) bool 
 		return false
 	}
 	delete(s.items, swarm)
+	if l := s.limits[swarm]; l != nil && l.Up.Rate() == 0 && l.Down.Rate() == 0 {
+		delete(s.limits, swarm)
+	}
 	s.mu.Unlock()
 	it.mu.Lock()
 	defer it.mu.Unlock()
@@ -117,6 +122,23 @@ func (s *Shelf) each(do func(*item)) {
 		do(it)
 		it.mu.Unlock()
 	}
+}
+
+// Limits are those of one swarm, for its download here too. There are none at first.
+func (s *Shelf) Limits(swarm shoal.Swarm) *Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limitsOf(swarm)
+}
+
+// limitsOf is Limits for who holds mu.
+func (s *Shelf) limitsOf(swarm shoal.Swarm) *Limits {
+	l := s.limits[swarm]
+	if l == nil {
+		l = new(Limits)
+		s.limits[swarm] = l
+	}
+	return l
 }
 
 func (s *Shelf) find(swarm shoal.Swarm) *item {

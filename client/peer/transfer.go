@@ -69,6 +69,7 @@ type SourceStatus struct {
 
 // How often a server is asked for further sources: rarely, unless there is nobody to ask.
 const (
+	lookupFirst = 250 * time.Millisecond
 	lookupEvery = 15 * time.Second
 	lookupSoon  = 2 * time.Second
 )
@@ -89,6 +90,7 @@ type transfer struct {
 	result  error
 	ended   bool
 	lease   *tickets.Lease
+	limits  *Limits              // the swarm's
 	ready   chan struct{}        // closed when lease has had news
 	bad     map[int][]shoal.Hash // of bad pieces: what the values of their blocks were
 	goal    goal
@@ -116,10 +118,13 @@ func (t Transfer) run(outer context.Context, config swarm.Config, g goal, s *str
 	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	config.Object, config.Timeout, config.Seed = t.Swarm.Object, t.Timeout, rand.Uint64()
+	limits := t.limitsOf()
+	config.Peers = peersFor(t.Pool.Down, &limits.Down)
 	r := &transfer{
 		Transfer: t, ctx: ctx, begin: time.Now(), sources: map[swarm.PeerID]*source{}, kick: make(chan struct{}, 1),
 		engine: swarm.New(config), goal: g, stream: s,
 		status: Status{Size: wantedBytes(config)}, lease: t.lease(), ready: make(chan struct{}), bad: map[int][]shoal.Hash{},
+		limits: limits,
 	}
 	r.pieces = assemblies{object: t.Swarm.Object, buffers: t.Pool.buffers, pieces: map[int]*assembly{}}
 	defer r.lease.Close()

@@ -20,7 +20,7 @@ func (t *transfer) block(j *Joined, r *wire.Request, read func([]byte) error) er
 	}
 	switch {
 	case a != nil:
-		err := read(buf)
+		err := t.readLimited(j, buf, read)
 		if !t.pieces.done(a, j, r, err) {
 			if err == nil {
 				err = errElsewhere

@@ -128,12 +128,12 @@ func (t *transfer) found(sources []tracker.Source) {
 	}
 }
 
-// look asks the server for further sources, now and then.
+// look asks the server for further sources: soon and then less often, because others may have begun at the same time.
 func (t *transfer) look() {
-	for {
-		pause := lookupEvery
+	for next := lookupFirst; ; next = min(2*next, lookupEvery) {
+		pause := next
 		if t.waiting.Load() {
-			pause = lookupSoon
+			pause = min(pause, lookupSoon)
 		}
 		select {
 		case <-time.After(pause):
