@@ -33,7 +33,7 @@ func TestDownloadsTable(t *testing.T) {
 			d.Fault, d.Retry = away, now.Add(3*time.Second)
 		}),
 		"7  paused  40% of 976.6 KiB  -  lab/x  aeaaaaaa 75%  aiaaaaaa 25%": of("x", queue.Paused, func(d *queue.Download) { d.Held, d.Shares = 400_000, shares }),
-		"7  failed  0% of 976.6 KiB  -  lab/x?[2J  nobody; has it":           of("x\x1b[2J", queue.Failed, func(d *queue.Download) { d.Fault = away }),
+		"7  failed  0% of 976.6 KiB  -  lab/x?[2J  nobody; has it":          of("x\x1b[2J", queue.Failed, func(d *queue.Download) { d.Fault = away }),
 		"7  done  976.6 KiB  195.3 KiB/s  lab/x  /to/x?[2J  aeaaaaaa 75%  aiaaaaaa 25%": of("x", queue.Done, func(d *queue.Download) {
 			d.Held, d.Path, d.Took, d.Shares = 1_000_000, "/to/x\x1b[2J", 2*time.Second, shares
 		}),
