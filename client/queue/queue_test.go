@@ -278,10 +278,10 @@ func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
 		ids := w.add("a", "b", "c", "d", "e")
+		_, err := w.Pause(w.Context(), ids[3]) // before it is its turn
+		must(t, err)
 		w.next("a").end <- nil
 		w.next("b").end <- shoal.Errorf(shoal.Unreachable, "the server is away")
-		_, err := w.Pause(w.Context(), ids[3])
-		must(t, err)
 		run := w.next("c")
 		run.Report(peer.Status{Size: object, Held: 3 * mib})
 		w.next("e")
