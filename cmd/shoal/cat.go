@@ -18,6 +18,7 @@ import (
 type catFlags struct {
 	common
 	source
+	rates
 }
 
 func newCat() *cobra.Command {
@@ -34,6 +35,7 @@ func newCat() *cobra.Command {
 	}
 	c.common.add(cmd)
 	c.source.add(cmd)
+	c.rates.add(cmd)
 	return cmd
 }
 
@@ -50,6 +52,7 @@ func (c *catFlags) run(ctx context.Context, targets []string) error {
 	if err != nil {
 		return err
 	}
+	config.Limits = c.limits()
 	cl, err := client.Open(ctx, config, client.Serves, nil)
 	if cl != nil {
 		defer cl.Close()

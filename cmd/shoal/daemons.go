@@ -110,6 +110,7 @@ func newPeer() *cobra.Command {
 	var log logging
 	var dir, listen string
 	var atOnce int
+	var r rates
 	cmd := &cobra.Command{
 		Use:   "peer",
 		Short: "Run a peer: it serves what is published from here and what was fetched",
@@ -119,7 +120,7 @@ func newPeer() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			config.Listen = listen
+			config.Listen, config.Limits = listen, r.limits()
 			if config.AtOnce = atOnce; atOnce < 1 || atOnce > mostAtOnce {
 				return shoal.Errorf(shoal.BadRequest, "--downloads is %d, and must be 1 to %d", atOnce, mostAtOnce)
 			}
@@ -142,6 +143,7 @@ func newPeer() *cobra.Command {
 	}
 	c.add(cmd)
 	log.add(cmd)
+	r.add(cmd)
 	cmd.Flags().StringVar(&dir, "dir", "", "the folder where files that are fetched go, unless get -o says otherwise")
 	cmd.Flags().IntVar(&atOnce, "downloads", client.DefaultAtOnce, "how many queued downloads run at a time")
 	cmd.Flags().StringVar(&listen, "listen", "", "the address for other peers, HOST:PORT; default: any free port")

@@ -23,6 +23,7 @@ type getFlags struct {
 	out   string
 	queue bool
 	source
+	rates
 }
 
 // source is what downloads are told of where to fetch from, and what.
@@ -76,6 +77,7 @@ func newGet() *cobra.Command {
 	cmd.Flags().StringVarP(&g.out, "output", "o", "", "the file or folder to write to; a folder for several files")
 	cmd.Flags().BoolVar(&g.queue, "queue", false, "hand the downloads to the running peer; see shoal downloads")
 	g.source.add(cmd)
+	g.rates.add(cmd)
 	return cmd
 }
 
@@ -90,6 +92,9 @@ func (g *getFlags) run(ctx context.Context, targets []string) error {
 			return err
 		}
 	}
+	if g.queue && (g.up > 0 || g.down > 0) {
+		return shoal.Errorf(shoal.BadRequest, "with --queue the peer fetches, whose limits are set by shoal limit, and not by --up and --down")
+	}
 	if g.queue {
 		return g.enqueue(ctx, request, targets)
 	}
@@ -98,6 +103,7 @@ func (g *getFlags) run(ctx context.Context, targets []string) error {
 	if err != nil {
 		return err
 	}
+	config.Limits = g.limits()
 	daemon, err := client.FindDaemon(g.state)
 	if err != nil {
 		return err

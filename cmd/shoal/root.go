@@ -55,7 +55,7 @@ func newRoot() *cobra.Command {
 		}
 		return shoal.Errorf(shoal.BadRequest, "%w; see: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newStopShare(), newList(), newInfo(), newGet(), newDownloads(), newCat(),
+	root.AddCommand(newServer(), newPeer(), newPublish(), newUnpublish(), newStopShare(), newList(), newInfo(), newGet(), newDownloads(), newLimit(), newCat(),
 		newUser(), newLogin(), newLogout(), newWhoami(), newDevice(), newGroup(), newInvite(), newSum(), newBench(), newSimulate(), newRPCLog(), newLog(), newSOAP(), newVersion())
 	return root
 }
