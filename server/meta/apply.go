@@ -163,6 +163,13 @@ func (a *application) decide(t *transaction) error {
 
 // commit writes what t says if all that t read is still so, and learns what is there if not.
 func (a *application) commit(t *transaction) (Outcome, bool, error) {
+	if a.conflicts == 0 && t.groupable() {
+		if is := a.s.commits.commit(a.ctx, t); is.err != nil {
+			return a.explain(is.err)
+		} else if !is.alone {
+			return a.done(t, is.revision)
+		}
+	}
 	conditions := make([]clientv3.Cmp, 0, len(t.ranges)+len(t.guards))
 	conditions = append(conditions, t.ranges...)
 	order := make([]key, 0, len(t.guards))
@@ -181,12 +188,7 @@ func (a *application) commit(t *transaction) (Outcome, bool, error) {
 		return a.explain(err)
 	}
 	if r.Succeeded {
-		t.outcome.Decided = a.s.revision(r.Header.Revision)
-		if len(t.ops) > 0 {
-			t.outcome.Revision = t.outcome.Decided
-		}
-		a.s.remember(t, r.Header.Revision)
-		return t.outcome, true, t.outcome.err()
+		return a.done(t, r.Header.Revision)
 	}
 	a.conflicts++
 	if !again {
@@ -204,6 +206,16 @@ func (a *application) commit(t *transaction) (Outcome, bool, error) {
 	}
 	a.s.cache.learn(a.known)
 	return Outcome{}, false, nil
+}
+
+// done is what t was committed for, at a revision of etcd.
+func (a *application) done(t *transaction, revision int64) (Outcome, bool, error) {
+	t.outcome.Decided = a.s.revision(revision)
+	if len(t.ops) > 0 {
+		t.outcome.Revision = t.outcome.Decided
+	}
+	a.s.remember(t, revision)
+	return t.outcome, true, t.outcome.err()
 }
 
 // gets returns the operations that read keys.

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -25,7 +26,7 @@ func TestRetries(t *testing.T) {
 	}
 	w.ok(1, &Unpublish{Group: "lab", Name: "x", File: file(1).ID})
 	// Another store on the same etcd is another server.
-	again, err := another(w.Store).Apply(t.Context(), id, publish)
+	again, err := another(t, w.Store).Apply(t.Context(), id, publish)
 	if err != nil || !again.Repeated || again.Revision != first.Revision {
 		t.Errorf("asked again: %+v, %v; first %+v", again, err, first)
 	}
@@ -63,13 +64,19 @@ func TestRetries(t *testing.T) {
 }
 
 // another returns a store on the same etcd, which knows nothing of the first.
-func another(s *Store) *Store {
-	return &Store{
+func another(t *testing.T, s *Store) *Store {
+	a := &Store{
 		client: s.client, prefix: s.prefix, base: s.base, log: s.log, now: s.now,
 		cache: cache{entries: make(map[key]entry)}, turns: turns{done: make(map[shoal.DeviceID]uint32), limit: 2},
 		turn: make(chan struct{}, 1), count: counts{groups: make(map[shoal.Group]*counted)},
 		maxPlaces: s.maxPlaces, maxNames: s.maxNames,
 	}
+	ctx, stop := context.WithCancel(t.Context())
+	a.commits = newGroupCommit(a, ctx.Done())
+	a.run.Go(func() { a.commits.run(ctx) })
+	t.Cleanup(a.run.Wait)
+	t.Cleanup(stop)
+	return a
 }
 
 func TestPrunedOutcomes(t *testing.T) {
@@ -126,7 +133,7 @@ func TestConcurrentRetries(t *testing.T) {
 	w := newWorld(t)
 	w.users("ann", "bob", "cat", "dan")
 	w.group("lab", map[int]Username{2: "bob", 3: "cat", 4: "dan"})
-	servers := []*Store{w.Store, another(w.Store)}
+	servers := []*Store{w.Store, another(t, w.Store)}
 	const askers, mutations = 4, 40
 	var run sync.WaitGroup
 	var done [4]atomic.Int64
@@ -211,7 +218,7 @@ func TestUnknownVersions(t *testing.T) {
 	u := encode(&User{Name: "bob", Password: "$"})
 	for name, value := range map[string][]byte{"newer": append([]byte{recordVersion + 1}, u[1:]...), "older": append([]byte{0}, u[1:]...)} {
 		put(userKey("bob"), value)
-		_, err := another(w.Store).Apply(t.Context(), w.id(device(2)), &EnrolDevice{User: "bob", Password: "$"})
+		_, err := another(t, w.Store).Apply(t.Context(), w.id(device(2)), &EnrolDevice{User: "bob", Password: "$"})
 		checkRefusal(t, err, shoal.Unsupported, "version", `"u/bob"`)
 		if err := w.NewFeed(newState()).Run(t.Context()); shoal.CodeOf(err) != shoal.Unsupported {
 			t.Errorf("%s: the feed says %v", name, err)
@@ -219,7 +226,7 @@ func TestUnknownVersions(t *testing.T) {
 	}
 	for name, value := range map[string][]byte{"cut off": u[:len(u)-1], "too long": append(u, 0), "empty": {}} {
 		put(userKey("bob"), value)
-		_, err := another(w.Store).Apply(t.Context(), w.id(device(2)), &EnrolDevice{User: "bob", Password: "$"})
+		_, err := another(t, w.Store).Apply(t.Context(), w.id(device(2)), &EnrolDevice{User: "bob", Password: "$"})
 		checkRefusal(t, err, shoal.Corrupt)
 		if err := w.NewFeed(newState()).Run(t.Context()); shoal.CodeOf(err) != shoal.Corrupt {
 			t.Errorf("%s: the feed says %v", name, err)
@@ -234,5 +241,5 @@ func TestUnknownVersions(t *testing.T) {
 	put("z/new kind", nil)
 	checkRefusal(t, <-failed, shoal.Unsupported, `"z/new kind"`)
 	put(versionKey, binary.BigEndian.AppendUint64([]byte{recordVersion, 0, 0, 0, formatVersion + 1}, 0))
-	checkRefusal(t, another(w.Store).checkVersion(t.Context()), shoal.Unsupported, "format 2", "format 1")
+	checkRefusal(t, another(t, w.Store).checkVersion(t.Context()), shoal.Unsupported, "format 2", "format 1")
 }

@@ -6,8 +6,8 @@ import (
 	"shoal"
 )
 
-// recount is after how many questions the names of a group are counted anew. Other servers add some meanwhile, so the
-// limit holds about.
+// recount is after how many questions at least the names of a group are counted anew; after a quarter as many as there
+// are names, where that is more. Other servers add some meanwhile, so the limit holds about.
 const recount = 4096
 
 // countedGroups is for how many groups the number of names is remembered.
@@ -29,10 +29,12 @@ type counted struct {
 func (t *transaction) names(g shoal.Group) int64 {
 	c := &t.s.count
 	c.mu.Lock()
-	if n := c.groups[g]; n != nil && n.asked < recount && n.names+n.asked < t.s.maxNames {
-		n.asked++
-		defer c.mu.Unlock()
-		return n.names + n.asked - 1
+	if n := c.groups[g]; n != nil && n.names+n.asked < t.s.maxNames {
+		if n.asked++; n.asked < max(recount, n.names/4) {
+			defer c.mu.Unlock()
+			return n.names + n.asked - 1
+		}
+		n.names, n.asked = n.names+n.asked, 0 // for who asks while this one counts
 	}
 	c.mu.Unlock()
 	all := objectKey(g, "")

@@ -145,7 +145,7 @@ func TestBarrier(t *testing.T) {
 	client := clientv3.NewCtxClient(t.Context())
 	kv := &broken{KV: w.client.KV}
 	client.KV, client.Watcher = kv, w.client.Watcher
-	s := another(w.Store)
+	s := another(t, w.Store)
 	s.client = client
 	sink := newState()
 	f := follow(t, s, sink)
@@ -191,7 +191,7 @@ func TestBrokenFeed(t *testing.T) {
 	client := clientv3.NewCtxClient(t.Context())
 	kv := &broken{KV: w.client.KV, down: true}
 	client.KV, client.Watcher = kv, w.client.Watcher
-	s := another(w.Store)
+	s := another(t, w.Store)
 	s.client = client
 	sink := newState()
 	f := follow(t, s, sink)

@@ -80,7 +80,7 @@ func TestHistory(t *testing.T) {
 	for i, name := range names {
 		before = before.Enrol(string(name), device(i+1))
 	}
-	lossy := another(w.Store)
+	lossy := another(t, w.Store)
 	lossy.client = lossyClient(t, w.Store, 20)
 	servers := []*Store{w.Store, lossy}
 	var sinks []*state

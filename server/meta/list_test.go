@@ -41,7 +41,7 @@ func TestListing(t *testing.T) {
 				want[w.short(kv.Key)] = record
 			}
 		}
-		byKey := another(w.Store)
+		byKey := another(t, w.Store)
 		byKey.embedded = nil
 		for name, s := range map[string]*Store{"history": w.Store, "keys": byKey} {
 			if got := listed(t, s).records; !reflect.DeepEqual(got, want) || len(want) < 40 {

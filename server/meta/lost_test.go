@@ -61,7 +61,7 @@ func TestLostAnswers(t *testing.T) {
 	w.users("ann", "bob")
 	w.ok(1, &CreateGroup{Group: "lab"})
 	client := lossyClient(t, w.Store, 5)
-	s := another(w.Store)
+	s := another(t, w.Store)
 	s.client = client
 	for i := range 12 {
 		id := ID{Device: device(2), Sequence: uint64(100 + 2*i)}
@@ -93,7 +93,7 @@ func TestUnreadable(t *testing.T) {
 	client := clientv3.NewCtxClient(t.Context())
 	kv := &broken{KV: w.client.KV, down: true}
 	client.KV = kv
-	s := another(w.Store)
+	s := another(t, w.Store)
 	s.client = client
 	id := w.id(device(1))
 	_, err := s.Apply(t.Context(), id, &CreateGroup{Group: "lab"})

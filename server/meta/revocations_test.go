@@ -50,7 +50,7 @@ func TestRevoke(t *testing.T) {
 		after time.Duration
 		want  int
 	}{{time.Minute, MaxRevocations}, {2 * time.Hour, 0}} {
-		later := another(w.Store)
+		later := another(t, w.Store)
 		later.now = func() time.Time { return time.Now().Add(c.after) }
 		if err := later.sweep(t.Context()); err != nil {
 			t.Fatal(err)

@@ -185,7 +185,7 @@ func TestTidy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.users("ann")
-	tidier := another(w.Store)
+	tidier := another(t, w.Store)
 	tidier.embedded, tidier.space, tidier.waste = w.embedded, w.space, 8<<20
 	big := make([]byte, 1<<20)
 	for range 20 {
@@ -232,7 +232,7 @@ func TestSweep(t *testing.T) {
 			}
 		}
 	}
-	later := another(w.Store)
+	later := another(t, w.Store)
 	later.now = func() time.Time { return time.Now().Add(outcomeLasts + time.Minute) }
 	after := ID{Device: device(1), Sequence: 2000}
 	if _, err := later.Apply(t.Context(), after, &Publish{Group: "lab", Name: "later", Content: file(1)}); err != nil {

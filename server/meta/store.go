@@ -52,11 +52,12 @@ type Store struct {
 	log      zerolog.Logger
 	now      func() time.Time
 
-	cache cache
-	turns turns
-	turn  chan struct{} // held by the one mutation that tries again and again
-	space *space        // nil for a cluster
-	count counts
+	cache   cache
+	turns   turns
+	commits *groupCommit
+	turn    chan struct{} // held by the one mutation that tries again and again
+	space   *space        // nil for a cluster
+	count   counts
 
 	maxPlaces int   // of a user; constant
 	maxNames  int64 // of a group; constant
@@ -88,9 +89,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
+	s.commits = newGroupCommit(s, background.Done())
 	if err := s.open(ctx, background, o); err != nil {
 		s.Close()
 		return nil, err
+	}
+	for range flights {
+		s.run.Go(func() { s.commits.run(background) })
 	}
 	return s, nil
 }

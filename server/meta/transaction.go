@@ -31,6 +31,7 @@ type transaction struct {
 	writes map[key]int    // where in ops a key is written
 	ops    []clientv3.Op  // what is written
 	puts   map[key][]byte // the values of those that are puts
+	sweeps bool           // ranges are deleted
 	failed error          // the first failure to read
 }
 
@@ -164,6 +165,7 @@ func (t *transaction) delete(k key) {
 func (t *transaction) deleteAll(prefix key) { t.deleteRange(prefix, prefix.end()) }
 
 func (t *transaction) deleteRange(from, end key) {
+	t.sweeps = true
 	t.ops = append(t.ops, clientv3.OpDelete(t.s.full(from), clientv3.WithRange(t.s.full(end))))
 }
 
@@ -178,9 +180,22 @@ func (t *transaction) write(k key, op clientv3.Op) {
 
 // drop forgets what was to be written: a refusal changes nothing.
 func (t *transaction) drop() {
-	t.ops = nil
+	t.ops, t.sweeps = nil, false
 	clear(t.writes)
 	clear(t.puts)
+}
+
+// groupable reports whether t can be committed together with others: it is about single keys, and few of them.
+func (t *transaction) groupable() bool {
+	return len(t.ops) > 0 && len(t.ops) <= batchLimit/8 && len(t.guards) <= batchLimit/8 && len(t.ranges) == 0 && !t.sweeps
+}
+
+// bytes is how many bytes are written as values.
+func (t *transaction) bytes() (n int) {
+	for _, value := range t.puts {
+		n += len(value)
+	}
+	return n
 }
 
 // NotLoggedIn is what a device hears that acts for no user.
