@@ -121,7 +121,7 @@ func (e *Engine) investigate(actions []Action) []Action {
 // for what is no piece.
 func (e *Engine) ban(p *peer, piece int, actions []Action) []Action {
 	e.fails(p, piece)
-	if e.banned[p.id.Device] {
+	if e.banned[p.id.Device] || e.without(Bans) {
 		return actions
 	}
 	e.banned[p.id.Device] = true
@@ -193,6 +193,9 @@ func (e *Engine) fails(p *peer, piece int) {
 // hopeless is a piece that has failed at too many sources, and for which no other is there or has come since; -1 if there
 // is none.
 func (e *Engine) hopeless() int {
+	if e.without(ThreeSources) {
+		return -1
+	}
 	for _, t := range e.troubles {
 		if len(t.devices) < failuresMost || e.now-max(t.at, e.foundAt) < newSources {
 			continue

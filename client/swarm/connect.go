@@ -110,10 +110,7 @@ func (e *Engine) lose(p *peer) {
 	}
 	p.phase, p.manifest, p.hashes, p.late, p.choked, p.ceiling = away, false, false, false, false, 0
 	e.connected--
-	p.retryAt = e.now + p.backoff.next(e.rand)
-	if e.without(Backoff) {
-		p.retryAt = e.now
-	}
+	p.retryAt = e.now + e.pause(p)
 }
 
 // void takes back all that p was asked for.

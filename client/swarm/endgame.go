@@ -54,7 +54,7 @@ func (e *Engine) again(p *peer) (a *partial, begin, length int, why appetite) {
 	}
 	if place > 0 { // not on its way yet
 		e.release(owner, place)
-		e.withdrawn = append(e.withdrawn, Action{Kind: Cancel, Peer: owner.id, Piece: of.piece, Begin: of.begin, Length: of.length})
+		e.withdrawn = e.takeBack(owner, of, e.withdrawn)
 	} else {
 		e.doubled += int64(of.length)
 	}

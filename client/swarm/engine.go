@@ -101,6 +101,7 @@ func New(c Config) *Engine {
 	e.setBudget(AssemblyBytes)
 	e.have = newBitfield(e.pieces)
 	e.rarity = newRarity(e.pieces, e.limit+1, e.rand)
+	e.rarity.plain = e.without(RandomTies)
 	e.first, e.stop = min(max(c.First, 0), e.pieces), e.pieces
 	if c.Count > 0 {
 		e.stop = min(e.stop, e.first+c.Count)
@@ -172,7 +173,7 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 	case BlockArrived:
 		actions = e.arrived(p, ev, actions)
 		for _, r := range e.given {
-			actions = append(actions, Action{Kind: Cancel, Peer: p.id, Piece: r.piece, Begin: r.begin, Length: r.length})
+			actions = e.takeBack(p, r, actions)
 		}
 		e.given = e.given[:0]
 	case Have:
@@ -186,6 +187,9 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 		e.isConnected(p, ev)
 		actions = e.askManifest(actions)
 	case Lost:
+		if e.without(Deaths) && p.phase == present {
+			break
+		}
 		e.lose(p)
 		actions = e.connect(actions)
 		actions = e.askManifest(actions)

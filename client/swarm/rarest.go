@@ -18,6 +18,7 @@ type rarity struct {
 	first  []int32  // where the bucket of each count begins in order; one more than there are counts
 	wanted bitfield // the pieces in order
 	rand   *rand.Rand
+	plain  bool // without RandomTies
 }
 
 func newRarity(pieces, peers int, r *rand.Rand) rarity {
@@ -94,7 +95,7 @@ func (o *rarity) less(i int) {
 
 // shuffle lets piece i change places with a random one of its bucket.
 func (o *rarity) shuffle(i int) {
-	if o.place[i] < 0 {
+	if o.place[i] < 0 || o.plain {
 		return
 	}
 	from, to := o.first[o.count[i]], int32(len(o.order))
@@ -137,7 +138,10 @@ func (o *rarity) pick(p *peer, from int) int {
 // scan is pick by words: the rarest of up to walked pieces, from a random place on.
 func (o *rarity) scan(p *peer) int {
 	words := len(o.wanted) / 8
-	start, best, seen := int(o.rand.Uint32N(uint32(words))), -1, 0
+	start, best, seen := 0, -1, 0
+	if !o.plain {
+		start = int(o.rand.Uint32N(uint32(words)))
+	}
 	for k := range words {
 		w := (start + k) % words
 		for both := o.wanted.word(w) & p.has.word(w); both != 0; seen++ {

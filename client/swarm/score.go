@@ -23,6 +23,9 @@ const lapseHalf = 10 * time.Second
 // each when all are alike, times K: threshold = ceil(pieces / peers × K). Load beyond it counts no more: peers that cannot
 // keep up are not to be asked in place of others only because those have done their share.
 func (e *Engine) score(p *peer) float64 {
+	if e.without(Shared) {
+		return e.config.Alpha * e.quality(p)
+	}
 	return e.config.Alpha*e.quality(p) - e.config.Beta*min(1, e.load(p)/e.threshold())
 }
 

@@ -266,9 +266,17 @@ func (e *Engine) cancel(p *peer, k int, actions []Action) []Action {
 	e.release(p, k)
 	if e.now-p.heard >= lateLeast/2 && !e.without(Stalls) { // others were faster, and it may be that it is not there at all
 		p.lapse(e.now)
-		p.retryAt = e.now + p.backoff.next(e.rand)
+		p.retryAt = e.now + e.pause(p)
 	}
 	e.want(p)
+	return e.takeBack(p, r, actions)
+}
+
+// takeBack tells a peer that a block is not needed any more.
+func (e *Engine) takeBack(p *peer, r request, actions []Action) []Action {
+	if e.without(Cancels) {
+		return actions
+	}
 	return append(actions, Action{Kind: Cancel, Peer: p.id, Piece: r.piece, Begin: r.begin, Length: r.length})
 }
 

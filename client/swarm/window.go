@@ -24,7 +24,7 @@ const (
 func (e *Engine) blockSize(p *peer) int {
 	size := firstBlock
 	switch {
-	case e.without(FittedWindow):
+	case e.without(FittedBlocks) || e.without(FittedWindow):
 		size = shoal.BlockUnit
 	case p.rate > 0:
 		size = 1 << bits.Len(uint(p.rate*blockTime.Seconds()))
@@ -102,5 +102,5 @@ func (p *peer) estimate(took float64, now time.Duration) {
 // curb makes the engine ask a peer for less, which has said that this was too much, and for nothing for a moment.
 func (e *Engine) curb(p *peer) {
 	p.ceiling = max(min(p.asked, e.window(p))/2, shoal.BlockUnit)
-	p.retryAt = e.now + p.backoff.next(e.rand)/8
+	p.retryAt = e.now + e.pause(p)/8
 }

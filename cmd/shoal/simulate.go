@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,18 +21,6 @@ import (
 
 // maxConfig bounds the file that describes a swarm, in bytes.
 const maxConfig = 1 << 20
-
-// engineRules and uploadRules are the names of what --without leaves out.
-var (
-	engineRules = map[string]swarm.Rule{
-		"rarest": swarm.Rarest, "random-first": swarm.RandomFirst, "partials-first": swarm.PartialsFirst, "endgame": swarm.Endgame,
-		"window": swarm.FittedWindow, "score": swarm.Scored, "stalls": swarm.Stalls, "backoff": swarm.Backoff, "blame": swarm.Blame,
-		"replace": swarm.Replaced,
-	}
-	uploadRules = map[string]upload.Rule{
-		"reciprocity": upload.Reciprocity, "optimistic": upload.Optimistic, "super-seed": upload.SuperSeed, "spread-first": upload.SpreadFirst,
-	}
-)
 
 // simulateFlags describe a crowd that fetches from seeds.
 type simulateFlags struct {
@@ -132,7 +122,7 @@ func (f *simulateFlags) leaveOut(c *simulation.Config) error {
 		if name == "" {
 			continue
 		}
-		e, u := engineRules[name], uploadRules[name]
+		e, u := swarm.Rules[name], upload.Rules[name]
 		if e == 0 && u == 0 {
 			return shoal.Errorf(shoal.BadRequest, "--without: there is no rule %q; there are %s", name, ruleNames())
 		}
@@ -143,8 +133,9 @@ func (f *simulateFlags) leaveOut(c *simulation.Config) error {
 }
 
 func ruleNames() string {
-	return "rarest, random-first, partials-first, endgame, window, score, stalls, backoff, blame, replace, reciprocity, " +
-		"optimistic, super-seed, spread-first"
+	names := slices.AppendSeq(slices.Collect(maps.Keys(swarm.Rules)), maps.Keys(upload.Rules))
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 // readConfig reads a description of a swarm. What it does not know is an error, so that no typing error goes unseen.

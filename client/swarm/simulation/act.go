@@ -40,6 +40,9 @@ func (s *simulator) act(n *node, a swarm.Action) {
 	if src != nil {
 		f = n.out[src.index]
 	}
+	if f == nil && a.Kind != swarm.Connect && src != nil {
+		return // it is gone, which the engine does not know yet
+	}
 	switch a.Kind {
 	case swarm.Connect:
 		f = &flow{src: src, dst: n, left: -1}
@@ -63,9 +66,7 @@ func (s *simulator) act(n *node, a swarm.Action) {
 	case swarm.Discard:
 		delete(n.parts, int32(a.Piece))
 	case swarm.Drop:
-		if f != nil {
-			s.closeFlow(f)
-		}
+		s.closeFlow(f)
 	case swarm.Done:
 		s.finish(n)
 	case swarm.Fail, swarm.GiveUp:
@@ -88,7 +89,9 @@ func (s *simulator) verify(n *node, piece int) {
 		}
 	}
 	n.have[piece/8] |= 0x80 >> (piece % 8)
-	n.held++
+	if n.held++; n.started == 0 {
+		n.started = max(s.now, 1)
+	}
 	s.stepUpload(n, upload.Event{Kind: upload.Held, Piece: piece})
 	if !n.group.Selfish && (len(n.in) > 0 || len(n.out) > 0) {
 		d := n.delay + 100*time.Microsecond + min(seconds(float64(len(n.ring))*float64(s.quantum)/n.up), 50*time.Millisecond)

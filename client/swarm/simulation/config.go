@@ -22,6 +22,8 @@ type Config struct {
 	K     float64 `json:"k"`
 	// Peers is how many each connects to; 0 for the engine's own limit.
 	Peers int `json:"peers"`
+	// Slots is how many each serves in a crowd; 0 for the upload side's own number.
+	Slots int `json:"slots"`
 	// Goodput is the part of a link's rate that is left for blocks; 0 for 0.956, what Ethernet and TCP leave.
 	Goodput float64 `json:"goodput"`
 	// Limit ends the simulation; 0 for an hour.
@@ -133,6 +135,8 @@ func (c *Config) check() error {
 		return shoal.Errorf(shoal.BadRequest, "there are no peers; give groups of them")
 	case c.Peers < 0 || c.Peers > 1000:
 		return shoal.Errorf(shoal.BadRequest, "each connects to 1 to 1000 peers, not %d", c.Peers)
+	case c.Slots < 0:
+		return shoal.Errorf(shoal.BadRequest, "slots are not negative, and 0 for the usual number")
 	case c.Goodput < 0 || c.Goodput > 1:
 		return shoal.Errorf(shoal.BadRequest, "goodput is a part of the rate, from 0 to 1")
 	case !(c.Alpha >= 0 && c.Beta >= 0 && c.K >= 0):

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"slices"
+	"time"
 
 	"shoal"
 	"shoal/client/swarm"
@@ -10,6 +11,9 @@ import (
 
 // maxJoined is how many connections a peer takes.
 const maxJoined = 512
+
+// rushTime is within which attempts to connect count as made at once.
+const rushTime = 250 * time.Millisecond
 
 // gaveStep is how many bytes come from a peer until the upload side hears of them.
 const gaveStep = 256 << 10
@@ -50,6 +54,7 @@ func (s *simulator) tick(n *node) {
 // reach is a request to join that comes to the source.
 func (s *simulator) reach(f *flow) {
 	src := f.src
+	s.crowding(src)
 	if f.closed || src.dead && src.group.Hang {
 		return
 	}
@@ -67,6 +72,15 @@ func (s *simulator) reach(f *flow) {
 			}
 		}
 	}
+}
+
+// crowding counts the attempts to connect to a peer.
+func (s *simulator) crowding(n *node) {
+	if s.now-n.rushFrom >= rushTime {
+		n.rushFrom, n.rush = s.now, 0
+	}
+	n.rush++
+	s.rush = max(s.rush, n.rush)
 }
 
 // onFlow is what comes to either end of a flow that is open.

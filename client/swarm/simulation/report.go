@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -28,6 +29,7 @@ type Report struct {
 	// Jain is the fairness of download times and of uploads per downloader (Jain, Chiu and Hawe 1984): 1 for all alike.
 	JainTimes   float64       `json:"jain_times"`
 	JainUploads float64       `json:"jain_uploads"`
+	Rush        int           `json:"rush"`           // the most attempts to connect to one peer at once, within 0.25 s
 	Banned      int           `json:"banned"`         // peers banned anywhere, for good reason
 	Wronged     int           `json:"wrongly_banned"` // and honest ones
 	Scores      []ScoreRow    `json:"scores"`
@@ -40,6 +42,7 @@ type GroupReport struct {
 	Name     string  `json:"name"`
 	Count    int     `json:"count"`
 	Finished int     `json:"finished"`
+	Started  float64 `json:"started"` // from arrival to the first piece, at most
 	Median   float64 `json:"median"`
 	Last     float64 `json:"last"`
 	Uploaded float64 `json:"uploaded"` // copies of the object, all together
@@ -54,19 +57,23 @@ type ScoreRow struct {
 }
 
 func (s *simulator) report() *Report {
-	r := &Report{Peers: len(s.nodes), Pieces: s.pieces, Bound: s.bound(), Steps: s.steps}
+	r := &Report{Peers: len(s.nodes), Pieces: s.pieces, Bound: s.bound(), Rush: s.rush, Steps: s.steps}
 	size := math.Max(1, float64(s.config.Size))
 	var times, uploads, all []float64
 	var got, wasted int64
 	banned, wronged := map[int32]bool{}, map[int32]bool{}
 	groups := map[*Group][]float64{}
 	sent := map[*Group]int64{}
+	started := map[*Group]time.Duration{}
 	for _, n := range s.nodes {
 		sent[n.group] += n.sent
 		if n.engine == nil {
 			continue
 		}
 		got += n.got
+		if n.here {
+			started[n.group] = max(started[n.group], cmp.Or(n.started, s.now)-n.began)
+		}
 		wasted += max(n.got-int64(n.held)*s.object.PieceLength(), 0)
 		uploads = append(uploads, float64(n.sent))
 		switch {
@@ -101,7 +108,7 @@ func (s *simulator) report() *Report {
 	r.JainTimes, r.JainUploads, r.Banned, r.Wronged = jain(times), jain(uploads), len(banned), len(wronged)
 	for k := range s.config.Groups {
 		g := &s.config.Groups[k]
-		row := GroupReport{Name: g.Name, Count: g.Count, Finished: len(groups[g]), Uploaded: float64(sent[g]) / size}
+		row := GroupReport{Name: g.Name, Count: g.Count, Finished: len(groups[g]), Uploaded: float64(sent[g]) / size, Started: started[g].Seconds()}
 		if slices.Sort(groups[g]); row.Finished > 0 {
 			row.Median, row.Last = groups[g][row.Finished/2], groups[g][row.Finished-1]
 		}
@@ -196,10 +203,11 @@ func (r *Report) Print(w io.Writer) error {
 	row("copies from seeds", "%.2f\tbefore the first was done", r.SeedCopies)
 	row("received twice", "%.2f %%", 100*r.Waste)
 	row("fairness", "%.3f\tof times; %.3f of uploads (Jain)", r.JainTimes, r.JainUploads)
+	row("connecting at once", "%d\tto one peer", r.Rush)
 	row("banned", "%d\tand %d honest ones", r.Banned, r.Wronged)
-	fmt.Fprintln(t, "\ngroup\tpeers\tfinished\tmedian\tlast\tcopies uploaded")
+	fmt.Fprintln(t, "\ngroup\tpeers\tfinished\tfirst piece\tmedian\tlast\tcopies uploaded")
 	for _, g := range r.Groups {
-		fmt.Fprintf(t, "%q\t%d\t%d\t%v\t%v\t%.2f\n", g.Name, g.Count, g.Finished, duration(g.Median), duration(g.Last), g.Uploaded)
+		fmt.Fprintf(t, "%q\t%d\t%d\t%v\t%v\t%v\t%.2f\n", g.Name, g.Count, g.Finished, duration(g.Started), duration(g.Median), duration(g.Last), g.Uploaded)
 	}
 	fmt.Fprintln(t, "\nscore\tsources\tpieces each\tload over threshold")
 	for _, row := range r.Scores {

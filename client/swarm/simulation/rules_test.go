@@ -1,11 +1,6 @@
 package simulation
 
-import (
-	"testing"
-
-	"shoal/client/swarm"
-	"shoal/client/swarm/upload"
-)
+import "testing"
 
 // downloader fetches alone, over a link that is not in the way.
 var downloader = Group{Name: "downloader", Count: 1, Up: 1000, Down: 1000}
@@ -77,56 +72,6 @@ func TestDeath(t *testing.T) {
 
 func TestFar(t *testing.T) { within(t, far(), 1/0.85) }
 
-// Each rule is worth something: with it the swarm does what is wanted, and without it does not.
-func TestRules(t *testing.T) {
-	atMost := func(limit float64) func(*Report) bool {
-		return func(r *Report) bool { return r.Finished > 0 && r.Stuck == 0 && r.Last <= limit*r.Bound }
-	}
-	noSuperSeed := crowd(8, 100, 64<<20)
-	hanging := death(true)
-	hanging.Without = swarm.Endgame // which would take care of it in the end
-	mixed := crowd(8, 100, 64<<20)
-	mixed.Groups = append(mixed.Groups, Group{Name: "slow", Count: 4, Up: 5, Down: 100})
-	firstPart := sources(3, 20)
-	firstPart.Whole, firstPart.Part = false, 0.8
-	later := sources(4, 100)
-	later.Start = ms(1000)
-	few := Config{Size: 256 << 20, Peers: 4, Groups: []Group{downloader, sources(4, 1), later}}
-	for name, c := range map[string]struct {
-		config Config
-		good   func(*Report) bool
-		engine swarm.Rule
-		upload upload.Rule
-	}{
-		"rarest": {
-			Config{Size: 64 << 20, Groups: []Group{downloader, sources(1, 20), firstPart}, WithoutUpload: upload.SuperSeed},
-			func(r *Report) bool { return r.Last < 7.8 }, swarm.Rarest, 0,
-		},
-		"endgame":        {Config{Size: 8 << 20, Groups: []Group{downloader, sources(1, 100), sources(4, 0.5)}}, atMost(1.5), swarm.Endgame, 0},
-		"window":         {far(), atMost(1 / 0.85), swarm.FittedWindow, 0},
-		"partials first": {noSuperSeed, atMost(1.12), swarm.PartialsFirst, 0},
-		"score":          {scarce(), atMost(3), swarm.Scored, 0},
-		"stalls":         {hanging, atMost(1.4), swarm.Stalls, 0},
-		"backoff":        {liars(Stale), func(r *Report) bool { return r.Steps < 3000 }, swarm.Backoff, 0},
-		"blame":          {liars(Flips), func(r *Report) bool { return r.Waste <= 0.01 }, swarm.Blame, 0},
-		"replaced":       {few, atMost(20), swarm.Replaced, 0},
-		"super-seeding":  {noSuperSeed, func(r *Report) bool { return r.SeedCopies <= 1.15 }, 0, upload.SuperSeed},
-		"spread first":   {mixed, atMost(1.35), 0, upload.SpreadFirst},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if r := run(t, c.config); !c.good(r) {
-				t.Error("with the rule it does not do what it should")
-			}
-			c.config.Without |= c.engine
-			c.config.WithoutUpload |= c.upload
-			if r := run(t, c.config); c.good(r) {
-				t.Error("without the rule it does as well")
-			}
-		})
-	}
-}
-
 func TestSameSeedSameReport(t *testing.T) {
 	c := churn()
 	c.Groups = append(c.Groups, Group{Name: "liars", Count: 2, Up: 100, Down: 100, Whole: true, Lie: Flips})
@@ -151,6 +96,7 @@ func TestRefused(t *testing.T) {
 		"alpha":        {Size: 1, Groups: []Group{downloader}, Alpha: -1},
 		"many":         {Size: 1, Groups: []Group{{Count: maxPeers}, {Count: 1}}},
 		"connections":  {Size: 1, Groups: []Group{downloader}, Peers: -1},
+		"slots":        {Size: 1, Groups: []Group{downloader}, Slots: -1},
 		"more goodput": {Size: 1, Groups: []Group{downloader}, Goodput: 2},
 	} {
 		if _, err := Run(c); err == nil {

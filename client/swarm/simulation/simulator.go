@@ -27,6 +27,7 @@ type simulator struct {
 	waiting int // downloaders that are neither done nor gone
 	first   time.Duration
 	seeded  int64 // bytes that the seeds had sent when the first was done
+	rush    int   // the most of a node
 	steps   int64
 }
 
@@ -43,6 +44,7 @@ type node struct {
 	here     bool // it has arrived
 	dead     bool
 	done     time.Duration // 0 for not
+	started  time.Duration // when the first piece was there; 0 for not yet
 	began    time.Duration
 	in       []*flow // who joined it
 	out      map[int32]*flow
@@ -56,6 +58,8 @@ type node struct {
 	answers  []upload.Action
 	parts    map[int32][]int32 // with lies: who sent each unit of the pieces in assembly; -1 - index when it is false
 	bad      map[int32][]int32 // and of those that were bad
+	rushFrom time.Duration
+	rush     int               // attempts to connect since rushFrom
 	sources  []swarm.PeerState // when it was done
 	failed   bool
 }
@@ -165,7 +169,8 @@ func (s *simulator) arrive(n *node) {
 		s.after(0, happening{kind: lookup, node: n.index})
 	}
 	n.upload = upload.New(upload.Config{
-		Object: s.object, Whole: n.group.Whole, Bitfield: n.have, Seed: s.config.Seed<<20 + uint64(n.index), Without: s.config.WithoutUpload,
+		Object: s.object, Whole: n.group.Whole, Bitfield: n.have, Seed: s.config.Seed<<20 + uint64(n.index),
+		Slots: s.config.Slots, Without: s.config.WithoutUpload,
 	})
 	if n.group.Whole && s.seeds == 1 && n.group.Lie == "" {
 		s.stepUpload(n, upload.Event{Kind: upload.OnlySeed, Whole: true})

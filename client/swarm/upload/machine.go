@@ -18,20 +18,11 @@ type Config struct {
 	Seed uint64
 	// Parallel is how many blocks are sent at a time, one at most on each connection; 0 for one on each.
 	Parallel int
+	// Slots is how many peers have a slot in a crowd; 0 for Slots. Others are for simulations.
+	Slots int
 	// Without leaves rules out, to see in a simulation what they are worth.
 	Without Rule
 }
-
-// Rule is a set of the machine's rules.
-type Rule uint32
-
-// The rules that can be left out.
-const (
-	Reciprocity Rule = 1 << iota // else: who gets a slot is random
-	Optimistic                   // else: there is no optimistic slot
-	SuperSeed                    // else: the only seed reveals everything to everybody
-	SpreadFirst                  // else: those who keep what they get to themselves get as much
-)
 
 // Machine decides what is served in one swarm. Its owner serializes all calls.
 type Machine struct {
@@ -97,6 +88,12 @@ func New(c Config) *Machine {
 	m := &Machine{
 		config: c, pieces: c.Object.Pieces(), whole: c.Whole,
 		device: map[shoal.DeviceID]*device{}, rand: rand.New(rand.NewPCG(c.Seed, 1)), slots: Slots,
+	}
+	if c.Slots > 0 {
+		m.slots = c.Slots
+	}
+	if m.config.Without&Open != 0 {
+		m.slots = fewSlots
 	}
 	m.peers = swarm.NewIndex[peer](m.rand.Uint64())
 	m.have = make([]bool, m.pieces)
