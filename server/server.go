@@ -41,6 +41,8 @@ type Config struct {
 	Soap           string           // the URL of the enrichment service; "" for none
 	LogSocket      string           // the log service's unix socket, for those who may read the log through the server; "" for none
 	LogReaders     []shoal.DeviceID // who they are
+	// PrivateMirrors lets clients fetch from mirrors in private networks.
+	PrivateMirrors bool
 	Logger         zerolog.Logger
 }
 
@@ -114,7 +116,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, listener.Close(), st.close())
 	}
 	s.host.Tickets = session.Tickets{Sign: st.signTicket, Confirmed: k.feed.Confirmed, Clock: s.time.clock.Check}
-	s.host.Mutate, s.host.Barrier = s.keeper.apply, s.keeper.barrier()
+	s.host.Mutate, s.host.Barrier, s.host.Manifest = s.keeper.apply, s.keeper.barrier(), k.store.Manifest
 	return s, nil
 }
 
@@ -142,7 +144,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 			Log:      c.Logger,
 			Admit:    a.admit,
 
-			Passwords: passwords.New(), Registration: c.Registration,
+			Passwords: passwords.New(), Registration: c.Registration, PrivateMirrors: c.PrivateMirrors,
 		},
 	}
 	s.host.Registry.Changed = func(changes []registry.Change) {

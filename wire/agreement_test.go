@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -87,6 +88,9 @@ func (r *random) fill(v reflect.Value, field string) {
 		return
 	case shoal.Group:
 		v.SetString(r.label(shoal.MaxGroup))
+		return
+	case shoal.Mirror:
+		v.SetString(fmt.Sprintf("https://example.com:%d/a%%20b?c=%d", 1+r.IntN(65535), r.Uint64()))
 		return
 	}
 	switch field {
@@ -193,6 +197,11 @@ func (r *random) repair(m Message) {
 		m.Reason = 1 + m.Reason%GoneStopped
 	case *Publish:
 		m.Head = make([]byte, r.IntN(2)*m.Content.HeadSize())
+		if m.Mirrors = m.Mirrors[:min(len(m.Mirrors), shoal.MaxMirrors)]; len(m.Mirrors) == 0 {
+			m.Manifest = []byte{}
+		}
+	case *LookupReply:
+		m.Mirrors = m.Mirrors[:min(len(m.Mirrors), shoal.MaxMirrors)]
 	case *Log:
 		m.Level %= lastLevel + 1
 	case *Lookup:

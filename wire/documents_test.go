@@ -119,6 +119,7 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 		"MAX_VALUES": maxValues, "MAX_HEAD": shoal.MaxHead, "MAX_FACT": shoal.MaxFact, "MAX_USER": maxUser,
 		"MAX_OPERATION": maxOperation, "MAX_GREP": MaxGrep, "MAX_CURSOR": MaxCursor, "MAX_LINES": MaxLines,
 		"MAX_USERNAME": MaxUsername, "MAX_PASSWORD": MaxPassword, "MAX_CODE": MaxCode, "MAX_LABEL": MaxLabel, "MAX_DEVICES": MaxDevices,
+		"MAX_MIRRORS": shoal.MaxMirrors, "MAX_URL": shoal.MaxMirror, "MAX_KEPT": maxKept,
 	}
 	for name, value := range s.Consts {
 		got, ok := inCode[name]

@@ -45,6 +45,8 @@ const (
 	KindGone      Kind = 62
 	KindRevoked   Kind = 63
 	KindPassword  Kind = 64
+
+	KindKeptManifest Kind = 67
 )
 
 // kindSpec is one row of the table in PROTOCOL.md section 7.
@@ -64,7 +66,7 @@ var kinds = map[Kind]kindSpec{
 	KindAuth:      {"AUTH", false, 64, 512, fresh[Auth], fresh[AuthReply]},
 	KindPing:      {"PING", false, 0, 0, fresh[Empty], fresh[Empty]},
 	KindBye:       {"BYE", true, 1032, 0, fresh[Bye], nil},
-	KindPublish:   {"PUBLISH", false, 3584, 8, fresh[Publish], fresh[MutationReply]},
+	KindPublish:   {"PUBLISH", false, 73728, 8, fresh[Publish], fresh[MutationReply]},
 	KindUnpublish: {"UNPUBLISH", false, 512, 8, fresh[Unpublish], fresh[MutationReply]},
 	KindList:      {"LIST", false, 512, 1048576, fresh[List], fresh[ListReply]},
 	KindLookup:    {"LOOKUP", false, 512, 262144, fresh[Lookup], fresh[LookupReply]},
@@ -98,6 +100,8 @@ var kinds = map[Kind]kindSpec{
 	KindGone:      {"GONE", true, 128, 0, fresh[Gone], nil},
 	KindRevoked:   {"REVOKED", true, 4608, 0, fresh[Revocation], nil},
 	KindPassword:  {"PASSWORD", false, 2176, 8, fresh[PasswordChange], fresh[MutationReply]},
+
+	KindKeptManifest: {"KEPT_MANIFEST", false, 128, 65552, fresh[KeptManifest], fresh[KeptManifestReply]},
 }
 
 // rows is kinds by number: every frame is looked up. A kind that is not known has an empty row.

@@ -8,12 +8,15 @@ import (
 )
 
 // Publish makes Name stand for Content in Group. Head is the file's beginning: empty, or Content.HeadSize() bytes.
+// Manifest, the XDR of a ManifestReply, goes with Mirrors alone.
 type Publish struct {
 	Sequence uint64
 	Group    shoal.Group
 	Name     shoal.Name
 	Content  shoal.Object
 	Head     []byte
+	Mirrors  []shoal.Mirror
+	Manifest []byte
 }
 
 // Unpublish takes Name away if it stands for File.
@@ -74,6 +77,9 @@ type LookupReply struct {
 	Partial  uint32
 	Facts    *shoal.Facts // as an Entry's
 	Sources  []Source
+	Mirrors  []shoal.Mirror // not to be changed, as others may share it
+	// PrivateMirrors says that mirrors may be in private networks.
+	PrivateMirrors bool
 }
 
 // Offer says how many pieces of a swarm's object this process serves; 0 ends it.
@@ -98,7 +104,8 @@ func (m *Publish) Append(b []byte) []byte {
 	b = xdr.AppendString(b, m.Group)
 	b = xdr.AppendString(b, m.Name)
 	b = appendObject(b, m.Content)
-	return xdr.AppendOpaque(b, m.Head)
+	b = xdr.AppendOpaque(b, m.Head)
+	return xdr.AppendOpaque(appendMirrors(b, m.Mirrors), m.Manifest)
 }
 
 func (m *Publish) decode(d *xdr.Decoder) {
@@ -110,6 +117,8 @@ func (m *Publish) decode(d *xdr.Decoder) {
 	if n := len(m.Head); d.Err() == nil && n != 0 && n != m.Content.HeadSize() {
 		check(d, "S8", fmt.Errorf("a head of %d bytes, of a file of %d", n, m.Content.Size))
 	}
+	m.Mirrors = mirrors(d)
+	m.Manifest = keptManifest(d, m.Mirrors)
 }
 
 func (m *Unpublish) Append(b []byte) []byte {
@@ -198,7 +207,7 @@ func (m *LookupReply) Append(b []byte) []byte {
 		b = xdr.AppendUint32(b, s.Pieces)
 		b = xdr.AppendOpaque(b, s.Candidates)
 	}
-	return b
+	return xdr.AppendBool(appendMirrors(b, m.Mirrors), m.PrivateMirrors)
 }
 
 func (m *LookupReply) decode(d *xdr.Decoder) {
@@ -217,6 +226,8 @@ func (m *LookupReply) decode(d *xdr.Decoder) {
 		s.Pieces = d.Uint32()
 		s.Candidates = d.Opaque(MaxStatement)
 	}
+	m.Mirrors = mirrors(d)
+	m.PrivateMirrors = d.Bool()
 }
 
 func (m *Announce) Append(b []byte) []byte {

@@ -154,7 +154,7 @@ func (w *world) release(name shoal.Name, o shoal.Object) bool {
 }
 
 func (w *world) stands(name shoal.Name) (o shoal.Object, there bool) {
-	_, found, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: name})
+	_, found, _, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: name})
 	return found.Content, err == nil
 }
 
@@ -162,7 +162,7 @@ func (w *world) stands(name shoal.Name) (o shoal.Object, there bool) {
 func (w *world) want(name shoal.Name, state shoal.FactsState, mediaType string) {
 	w.Helper()
 	synctest.Wait()
-	_, found, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: name})
+	_, found, _, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: name})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestBounds(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		states := map[shoal.FactsState]int{}
 		for i := range all {
-			_, found, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: shoal.Name(fmt.Sprintf("%04d", i))})
+			_, found, _, err := w.registry.Lookup(device, &wire.Lookup{Group: shoal.Public, Name: shoal.Name(fmt.Sprintf("%04d", i))})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ type cache struct {
 // cached reports whether a key is worth remembering: not those that are read about once.
 func cached(k key) bool {
 	switch k[0] {
-	case 'a', 'o', 's', 'r', 'i':
+	case 'a', 'o', 's', 'r', 'i', 'h':
 		return false
 	}
 	return true

@@ -20,6 +20,7 @@
 //	r/GROUP/USER            a request to become one
 //	o/GROUP/NAME            an object, with its publisher
 //	s/GROUP/NAME/USER       a user whose copies of it are offered
+//	h/GROUP/NAME            its manifest, where it has mirrors
 //	i/HASH                  an invite
 //	x/USER/GROUP            where to look for what a user has in groups; may say too much, never too little
 //	t/u/USER, t/g/GROUP     the names of users and groups that were deleted

@@ -7,11 +7,21 @@ import (
 	"shoal/xdr"
 )
 
-// recordVersion is the version of all values that this program writes, and the only one it reads.
-const recordVersion = 1
+// recordVersion is the version of all values that this program writes and reads, but for Objects that have mirrors: those
+// have mirroredVersion, so that a program which does not know mirrors loses none.
+const (
+	recordVersion   = 1
+	mirroredVersion = 2
+)
 
 // encode returns the value of a record.
-func encode(r Record) []byte { return r.append(append(make([]byte, 0, 128), recordVersion)) }
+func encode(r Record) []byte {
+	version := byte(recordVersion)
+	if o, is := r.(*Object); is && len(o.Mirrors) > 0 {
+		version = mirroredVersion
+	}
+	return r.append(append(make([]byte, 0, 128), version))
+}
 
 // decodeRecord returns the record at a key; nil where the key is not of a Record. The error has code Unsupported where
 // the value has a version that this program does not know, and Corrupt where it makes no sense.
@@ -29,17 +39,20 @@ func decodeRecord(k key, value []byte) (Record, error) {
 }
 
 // decoder reads a value.
-type decoder struct{ xdr.Decoder }
+type decoder struct {
+	xdr.Decoder
+	version byte
+}
 
 func newDecoder(k key, value []byte) (*decoder, error) {
 	if len(value) == 0 {
 		return nil, shoal.Errorf(shoal.Corrupt, "the state's value of %v is empty", k)
 	}
-	if value[0] != recordVersion {
+	if v := value[0]; v != recordVersion && (v != mirroredVersion || !k.isObject()) {
 		return nil, shoal.Errorf(shoal.Unsupported, "the state's value of %v has version %d; this program reads version %d only: "+
-			"use the version of shoal that wrote it", k, value[0], recordVersion)
+			"use the version of shoal that wrote it", k, v, recordVersion)
 	}
-	return &decoder{*xdr.NewDecoder(value[1:])}, nil
+	return &decoder{*xdr.NewDecoder(value[1:]), value[0]}, nil
 }
 
 func (d *decoder) finish(k key) error {
@@ -133,12 +146,22 @@ func (r *JoinRequest) decode(d *decoder)      { r.Since = d.time() }
 func (r *Object) append(b []byte) []byte {
 	b = xdr.AppendInt64(xdr.AppendFixed(b, r.Content.ID[:]), r.Content.Size)
 	b = appendTime(xdr.AppendFixed(xdr.AppendString(b, r.Publisher), r.Device[:]), r.Published)
-	return xdr.AppendBool(b, r.Shared)
+	b = xdr.AppendBool(b, r.Shared)
+	if len(r.Mirrors) > 0 {
+		b = appendMirrors(b, r.Mirrors)
+	}
+	return b
 }
 
 func (r *Object) decode(d *decoder) {
 	r.Content = shoal.Object{ID: d.fixed(), Size: d.Int64()}
 	r.Publisher, r.Device, r.Published, r.Shared = d.user(), d.fixed(), d.time(), d.Bool()
+	if d.version == mirroredVersion {
+		r.Mirrors = make([]shoal.Mirror, d.Count(shoal.MaxMirrors, 4))
+		for i := range r.Mirrors {
+			r.Mirrors[i] = shoal.Mirror(d.String(shoal.MaxMirror))
+		}
+	}
 }
 
 func (r *Share) append(b []byte) []byte { return b }

@@ -62,7 +62,7 @@ func (m *DeleteGroup) decide(t *transaction) error {
 		return err
 	}
 	t.delete(g.key())
-	for _, all := range [...]key{memberKey(m.Group, ""), requestKey(m.Group, ""), objectKey(m.Group, ""), key("s/" + m.Group + "/")} {
+	for _, all := range [...]key{memberKey(m.Group, ""), requestKey(m.Group, ""), objectKey(m.Group, ""), key("s/" + m.Group + "/"), manifestKey(m.Group, "")} {
 		t.deleteAll(all)
 	}
 	t.putValue(deletedGroupKey(m.Group), xdr.AppendUint64([]byte{recordVersion}, g.Epoch+1))

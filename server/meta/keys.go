@@ -33,7 +33,8 @@ func memberKey(g shoal.Group, u Username) key  { return key("m/" + string(g) + "
 func requestKey(g shoal.Group, u Username) key { return key("r/" + string(g) + "/" + string(u)) }
 func placeKey(u Username, g shoal.Group) key   { return key("x/" + string(u) + "/" + string(g)) }
 
-func objectKey(g shoal.Group, n shoal.Name) key { return key("o/" + string(g) + "/" + string(n)) }
+func objectKey(g shoal.Group, n shoal.Name) key   { return key("o/" + string(g) + "/" + string(n)) }
+func manifestKey(g shoal.Group, n shoal.Name) key { return key("h/" + string(g) + "/" + string(n)) }
 func shareKey(g shoal.Group, n shoal.Name, u Username) key {
 	return key("s/" + string(g) + "/" + string(n) + "/" + string(u))
 }
@@ -41,6 +42,9 @@ func shareKey(g shoal.Group, n shoal.Name, u Username) key {
 func outcomeKey(id ID) key {
 	return key("a/" + string(id.Device[:]) + "/" + string(binary.BigEndian.AppendUint64(nil, id.Sequence)))
 }
+
+// isObject reports whether the key is of an Object.
+func (k key) isObject() bool { return strings.HasPrefix(string(k), "o/") }
 
 // end is the first key after all that begin with k, which must not end in 0xff.
 func (k key) end() key { return k[:len(k)-1] + key(k[len(k)-1]+1) }
@@ -76,7 +80,7 @@ func parseKey(k key) (Record, error) {
 		r = &Revocation{Key: p.fixed()}
 	case "i":
 		r = &Invite{Hash: p.fixed()}
-	case "v", "x", "t", "a", "f":
+	case "v", "x", "t", "a", "f", "h":
 		return nil, nil
 	default:
 		p.bad = true

@@ -1,6 +1,8 @@
 package meta
 
 import (
+	"slices"
+
 	"shoal"
 	"shoal/xdr"
 )
@@ -9,20 +11,28 @@ import (
 const MaxNames = 250_000
 
 // Publish makes a name stand for an object in a group, and says that the asker's copies of it are offered; for members.
-// The error's code is Denied, NotFound, NameTaken (it stands for something else, which the outcome tells) or Limit.
+// Where the name stands for that already, Mirrors, if there are any, take the place of those that it has: for its publisher
+// and who presides over the group. The error's code is Denied, NotFound, NameTaken (it stands for something else, which the
+// outcome tells) or Limit.
 type Publish struct {
-	Group   shoal.Group
-	Name    shoal.Name
-	Content shoal.Object
+	Group    shoal.Group
+	Name     shoal.Name
+	Content  shoal.Object
+	Mirrors  []shoal.Mirror
+	Manifest []byte // that belongs to Mirrors, verified; none where it is too long to be kept
 }
 
 func (m *Publish) check() error {
-	return first(checkGroup(m.Group), checkName(m.Name), m.Content.Check())
+	return first(checkGroup(m.Group), checkName(m.Name), m.Content.Check(), m.checkMirrors())
 }
 
 func (m *Publish) append(b []byte) []byte {
 	b = xdr.AppendString(xdr.AppendString(b, m.Group), m.Name)
-	return xdr.AppendInt64(xdr.AppendFixed(b, m.Content.ID[:]), m.Content.Size)
+	b = xdr.AppendInt64(xdr.AppendFixed(b, m.Content.ID[:]), m.Content.Size)
+	if len(m.Mirrors) > 0 { // what was asked before there were any has the same digest as ever
+		b = xdr.AppendOpaque(appendMirrors(b, m.Mirrors), m.Manifest)
+	}
+	return b
 }
 
 func (m *Publish) decide(t *transaction) error {
@@ -39,21 +49,37 @@ func (m *Publish) decide(t *transaction) error {
 			return shoal.Errorf(shoal.Limit, "the group %q has %d names, and more are not possible; unpublish what is not needed any more", m.Group, t.s.maxNames)
 		}
 		o.Content, o.Publisher, o.Device, o.Published, o.Shared = m.Content, user, t.id.Device, t.now, true
+		if err := m.mirror(t, o, user); err != nil {
+			return err
+		}
 		t.put(o)
+		return nil
 	case o.Content != m.Content:
 		t.outcome.Stands = o.Content
 		return shoal.Errorf(shoal.NameTaken, "the name %q stands for %v (%d bytes), not for %v (%d bytes): "+
 			"publish under another name, or unpublish the one that is there first", m.Name, o.Content.ID, o.Content.Size, m.Content.ID, m.Content.Size)
+	}
+	return m.again(t, o, user)
+}
+
+// again publishes what the name stands for already.
+func (m *Publish) again(t *transaction, o *Object, user Username) error {
+	before := *o
+	switch {
 	case o.Publisher != user && !t.has(userKey(o.Publisher)):
 		o.Publisher, o.Device, o.Published, o.Shared = user, t.id.Device, t.now, true // in the place of who was deleted
-		t.put(o)
 	case o.Publisher != user:
 		share := &Share{Group: m.Group, Name: m.Name, User: user}
 		if !t.load(share) {
 			t.put(share)
 		}
-	case !o.Shared:
+	default:
 		o.Shared = true
+	}
+	if err := m.mirror(t, o, user); err != nil {
+		return err
+	}
+	if o.Publisher != before.Publisher || o.Shared != before.Shared || !slices.Equal(o.Mirrors, before.Mirrors) {
 		t.put(o)
 	}
 	return nil
@@ -84,12 +110,8 @@ func (m *Unpublish) decide(t *transaction) error {
 		return err
 	}
 	if o.Publisher != user && !t.presides(user, m.Group) {
-		also := "the group's owner"
-		if m.Group == shoal.Public {
-			also = "an admin"
-		}
 		return shoal.Errorf(shoal.Denied, "only its publisher, %q, and %s may unpublish %q; "+
-			"shoal stop-share ends the sharing of your own copies", o.Publisher, also, m.Name)
+			"shoal stop-share ends the sharing of your own copies", o.Publisher, whoPresides(m.Group), m.Name)
 	}
 	t.unpublish(o)
 	return nil
@@ -108,6 +130,9 @@ func (t *transaction) presides(u Username, in shoal.Group) bool {
 func (t *transaction) unpublish(o *Object) {
 	t.delete(o.key())
 	t.deleteAll(shareKey(o.Group, o.Name, ""))
+	if len(o.Mirrors) > 0 {
+		t.delete(manifestKey(o.Group, o.Name))
+	}
 }
 
 // StopShare says that the asker's copies of what a name stands for are offered no longer. The name goes when no member's

@@ -96,6 +96,7 @@ type Object struct {
 	Device    shoal.DeviceID // that published it
 	Published time.Time
 	Shared    bool // the publisher's copies are offered; each other user's have a Share
+	Mirrors   []shoal.Mirror
 }
 
 // Share says that the copies of a user other than the publisher are offered. It counts only while the user is a member.

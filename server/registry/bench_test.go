@@ -66,7 +66,7 @@ func BenchmarkLookup(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			g := i * 7919 % 10_000
-			_, _, err := r.Lookup(deviceOf(g*10+i%10), &wire.Lookup{Group: shoal.Group(fmt.Sprint("group ", g)), File: objectOf(g*100 + i%100).ID})
+			_, _, _, err := r.Lookup(deviceOf(g*10+i%10), &wire.Lookup{Group: shoal.Group(fmt.Sprint("group ", g)), File: objectOf(g*100 + i%100).ID})
 			if err != nil {
 				b.Error(err)
 				return

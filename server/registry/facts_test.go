@@ -13,7 +13,7 @@ var picture = shoal.Facts{State: shoal.Known, MediaType: "image/png", Category: 
 // factsOf is what LIST and LOOKUP say of a name, which must be the same.
 func factsOf(t *testing.T, r *Registry, name shoal.Name) shoal.Facts {
 	t.Helper()
-	_, found, err := r.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: name})
+	_, found, _, err := r.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}

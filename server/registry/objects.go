@@ -26,23 +26,25 @@ func (r *Registry) List(as shoal.DeviceID, of shoal.Group, after string, limit i
 }
 
 // Lookup finds an object by name or by FileID, of whose names it returns the smallest, without counts of sources, for a
-// device that may know. The error's code is NotFound, or Denied for a device that acts for nobody.
-func (r *Registry) Lookup(as shoal.DeviceID, m *wire.Lookup) (revision uint64, found wire.Entry, err error) {
+// device that may know; and its mirrors, which must not be changed. The error's code is NotFound, or Denied for a device
+// that acts for nobody.
+func (r *Registry) Lookup(as shoal.DeviceID, m *wire.Lookup) (revision uint64, found wire.Entry, mirrors []shoal.Mirror, err error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	g, err := r.state.enter(as, m.Group)
 	if err != nil {
-		return 0, found, err
+		return 0, found, nil, err
 	}
 	var e *entry
 	if m.Name == "" {
 		if e = g.byFile[m.File]; e == nil {
-			return 0, found, shoal.Errorf(shoal.NotFound, "nothing in the group %q has the FileID %v", m.Group, m.File)
+			return 0, found, nil, shoal.Errorf(shoal.NotFound, "nothing in the group %q has the FileID %v", m.Group, m.File)
 		}
 	} else if e = g.entries[m.Name]; e == nil {
-		return 0, found, shoal.Errorf(shoal.NotFound, "there is no %q in the group %q; shoal ls shows what there is", m.Name, m.Group)
+		return 0, found, nil, shoal.Errorf(shoal.NotFound, "there is no %q in the group %q; shoal ls shows what there is", m.Name, m.Group)
 	}
-	return r.state.revision, wire.Entry{Name: e.name, Content: e.content, Facts: e.facts}, nil
+	_, mirrors = g.mirrored(e)
+	return r.state.revision, wire.Entry{Name: e.name, Content: e.content, Facts: e.facts}, mirrors, nil
 }
 
 // Has reports whether a file has a name in a group.

@@ -30,7 +30,7 @@ func objectOf(i int) (o shoal.Object) {
 }
 
 func lookup(r *Registry, name string, o shoal.Object) (shoal.Name, shoal.Object, error) {
-	_, found, err := r.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: shoal.Name(name), File: o.ID})
+	_, found, _, err := r.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: shoal.Name(name), File: o.ID})
 	return found.Name, found.Content, err
 }
 
@@ -112,7 +112,7 @@ func TestList(t *testing.T) {
 	if err != nil || revision != uint64(len(names)) || !more || len(entries) != 2 || entries[0].Name != "aa" {
 		t.Errorf("got %v, %v, more: %v, %v", revision, entries, more, err)
 	}
-	_, found, err := r.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: "aa"})
+	_, found, _, err := r.Lookup(shoal.DeviceID{}, &wire.Lookup{Group: shoal.Public, Name: "aa"})
 	if err != nil || entries[0] != found { // whose facts are shared, if they are the same
 		t.Errorf("the entry is %v, lookup %v, %v", entries[0], found, err)
 	}

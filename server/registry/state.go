@@ -33,6 +33,7 @@ type group struct {
 	byFile  map[shoal.FileID]*entry             // of those that stand for a file the one with the smallest name
 	alike   map[shoal.FileID]*names[shoal.Name] // the names of all that do, where it is more than one
 	shares  shares
+	mirrors map[shoal.Name][]shoal.Mirror // of those names that have any
 }
 
 // people are users since a time, in the order of their names.
@@ -127,6 +128,7 @@ func (s *state) putObject(o *meta.Object, facts *shoal.Facts) {
 		publisher = u.Name // one string for all of the user's
 	}
 	e.content, e.facts, e.publisher, e.shared = o.Content, facts, publisher, o.Shared
+	g.setMirrors(e.name, o.Mirrors)
 	if !same {
 		g.addName(e)
 	}
@@ -167,6 +169,7 @@ func (s *state) remove(record meta.Record) {
 		}
 		if e, there := g.entries[r.Name]; there {
 			delete(g.entries, r.Name)
+			g.setMirrors(r.Name, nil)
 			g.removeName(e)
 		}
 	}

@@ -67,7 +67,7 @@ func TestWhoMayLook(t *testing.T) {
 	r, _ := fed(t)
 	for d, code := range map[int]shoal.Code{1: 0, 2: 0, 3: shoal.NotFound, 4: shoal.Denied} {
 		_, _, _, listErr := r.List(deviceOf(d), "lab", "", 10)
-		_, _, lookErr := r.Lookup(deviceOf(d), &wire.Lookup{Group: "lab", Name: "x"})
+		_, _, _, lookErr := r.Lookup(deviceOf(d), &wire.Lookup{Group: "lab", Name: "x"})
 		for _, err := range []error{listErr, lookErr, r.Enter(deviceOf(d), "lab")} {
 			if (code == 0) != (err == nil) || code != 0 && !errors.Is(err, code) {
 				t.Errorf("device %d: %v, want %v", d, err, code)
@@ -288,7 +288,7 @@ func TestReplace(t *testing.T) {
 	if err := r.Replace(listed(lab(), nil), 12); err != nil || len(*told) > 0 {
 		t.Errorf("the same again: %v, %v", err, *told)
 	}
-	if _, found, err := r.Lookup(deviceOf(2), &wire.Lookup{Group: "lab", Name: "x"}); err != nil || *found.Facts != picture {
+	if _, found, _, err := r.Lookup(deviceOf(2), &wire.Lookup{Group: "lab", Name: "x"}); err != nil || *found.Facts != picture {
 		t.Errorf("found %+v, %v", found, err)
 	}
 	without := slices.DeleteFunc(lab(), func(r meta.Record) bool {

@@ -77,6 +77,8 @@ var access = map[wire.Kind]rule{
 	wire.KindInvite:    {who: owner, inside: true, slow: true, answer: answered((*Session).invite)},
 	wire.KindStopShare: {who: member, inside: true, slow: true, answer: answered((*Session).stopShare)},
 	wire.KindTicket:    {who: member, answer: answered((*Session).ticket)},
+
+	wire.KindKeptManifest: {who: member, reads: true, slow: true, answer: answered((*Session).keptManifest)},
 }
 
 // rules is access by the number of the kind: every frame is looked up.

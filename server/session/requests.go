@@ -93,12 +93,24 @@ func (s *Session) mutate(ctx context.Context, sequence uint64, m meta.Mutation) 
 
 func (s *Session) publish(ctx context.Context, m *wire.Publish) (*wire.MutationReply, error) {
 	begin := time.Now()
-	o, err := s.mutate(ctx, m.Sequence, &meta.Publish{Group: m.Group, Name: m.Name, Content: m.Content})
+	o, err := s.publishOnce(ctx, m)
 	if err == nil {
 		s.host.Facts.Published(m.Group, m.Name, m.Content, m.Head)
 	}
 	s.audit("publish", object(m.Group, m.Name), m.Content, begin, err)
 	return &wire.MutationReply{Revision: o.Revision}, err
+}
+
+// publishOnce carries out PUBLISH, once the manifest that comes with mirrors has been verified (rule W3).
+func (s *Session) publishOnce(ctx context.Context, m *wire.Publish) (o meta.Outcome, err error) {
+	if len(m.Mirrors) > 0 {
+		if err := checkKept(m); err != nil {
+			return o, err
+		}
+	}
+	return s.mutate(ctx, m.Sequence, &meta.Publish{
+		Group: m.Group, Name: m.Name, Content: m.Content, Mirrors: m.Mirrors, Manifest: m.Manifest,
+	})
 }
 
 func (s *Session) unpublish(ctx context.Context, m *wire.Unpublish) (*wire.MutationReply, error) {
@@ -125,7 +137,7 @@ func (s *Session) lookup(ctx context.Context, m *wire.Lookup) (*wire.LookupReply
 	if err := s.upToDate(ctx); err != nil {
 		return nil, err
 	}
-	revision, found, err := s.host.Registry.Lookup(s.device, m)
+	revision, found, mirrors, err := s.host.Registry.Lookup(s.device, m)
 	s.reads.Lookup(err)
 	if err != nil {
 		return nil, err
@@ -135,7 +147,7 @@ func (s *Session) lookup(ctx context.Context, m *wire.Lookup) (*wire.LookupReply
 	d.sources, whole, partial = s.offers.Sources(d.sources[:0], shoal.Swarm{Group: m.Group, Object: found.Content}, time.Now())
 	d.found = wire.LookupReply{
 		Revision: revision, Name: found.Name, Content: found.Content, Whole: whole, Partial: partial,
-		Facts: found.Facts, Sources: d.sources,
+		Facts: found.Facts, Sources: d.sources, Mirrors: mirrors, PrivateMirrors: s.host.PrivateMirrors,
 	}
 	return &d.found, nil
 }

@@ -62,6 +62,11 @@ type Host struct {
 	Tickets      Tickets
 	Hub          Hub // of the sessions that Changed tells what ended
 
+	// Manifest reads what is kept of a name's content, as meta.Store.Manifest does.
+	Manifest func(context.Context, shoal.Group, shoal.Name, shoal.Object) ([]byte, error)
+	// PrivateMirrors says that mirrors may be in private networks (rule W9).
+	PrivateMirrors bool
+
 	// Admit decides whether one more connection may become a session. HELLO is answered by its error; leave is called when
 	// the connection has ended. nil admits all.
 	Admit func(nc net.Conn) (leave func(), err error)

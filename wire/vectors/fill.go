@@ -79,6 +79,9 @@ func (f *fill) value(path string, t *spec.Type) any {
 		}
 		return [...]string{"n", fmt.Sprintf("name %d", f.count), name(int(t.Length))}[f.extent]
 	}
+	if isURL(t) {
+		return [...]string{"http://a", fmt.Sprintf("https://%d.example/a?b=c", f.count), url(int(t.Length))}[f.extent]
+	}
 	switch t.Class {
 	case spec.Uint:
 		return [...]int{0, 1000 + f.count, 1<<32 - 1}[f.extent]
@@ -105,6 +108,15 @@ func (f *fill) value(path string, t *spec.Type) any {
 		return f.array(path, t)
 	}
 	panic("no value for " + path)
+}
+
+// isURL reports whether values of t obey rule W1.
+func isURL(t *spec.Type) bool { return t.Name == "mirror_url" }
+
+// url is one of a mirror that has n bytes.
+func url(n int) string {
+	const begin = "https://[2001:db8::1]:65535/%20"
+	return begin + strings.Repeat("x", n-len(begin))
 }
 
 // isLabel reports whether values of t obey rule X3.

@@ -151,7 +151,10 @@ func (r *refusals) leaf(b body, e *spec.Encoding, l spec.Leaf) {
 		}
 		if l.Type.Class == spec.String {
 			rule := "X1"
-			if l.Type.Name != "" {
+			switch {
+			case isURL(l.Type):
+				rule = "W1"
+			case l.Type.Name != "":
 				rule = "X3"
 			}
 			r.refuse(b, rule, splice(e, l.Begin, l.End-l.Begin, variable("\xff")), "%s is not UTF-8", l.Path)

@@ -27,6 +27,10 @@ func (r *refusals) values(b body) error {
 			for _, label := range r.labels(b, l) {
 				r.refuse(b, "X3", splice(e, l.Begin, l.End-l.Begin, variable(label)), "%s is %+q", l.Path, label)
 			}
+		case isURL(l.Type):
+			for _, url := range invalidURLs {
+				r.refuse(b, "W1", splice(e, l.Begin, l.End-l.Begin, variable(url)), "%s is %+q", l.Path, url)
+			}
 		case strings.HasSuffix(l.Path, ".size"):
 			for _, size := range []int64{-1, 1<<46 + 1, math.MinInt64, math.MaxInt64} {
 				r.refuse(b, "X4", splice(e, l.Begin, 8, binary.BigEndian.AppendUint64(nil, uint64(size))), "%s is %d", l.Path, size)
@@ -96,6 +100,7 @@ var contradictions = map[string][]contradiction{
 		{"a byte of an empty file", "S8", map[string]any{"head": "00", "content": object("00", "0")}},
 		{"3071 bytes of the head of 3072", "S8", map[string]any{"head": repeated("01", 3071), "content": object("00", "3072")}},
 		{"3071 bytes of the head of more", "S8", map[string]any{"head": repeated("01", 3071), "content": object("00", "5000")}},
+		{"a manifest without mirrors", "W2", map[string]any{"mirrors": []any{}}},
 	},
 }
 
@@ -141,6 +146,15 @@ func (r *refusals) labels(b body, l spec.Leaf) []string {
 		return invalidNames
 	}
 	return []string{"", "..", "a/b", "\x00"}
+}
+
+// invalidURLs are of no mirror: each breaks another part of the rule.
+var invalidURLs = []string{
+	"", "a", "//a/b", "HTTP://a", "ftp://a/b", "file:///a", "http:a", "http://", "http:///a", "http://?a", "http://:80/", "http://a:/",
+	"http://a:0/", "http://a:01/", "http://a:65536/", "http://a:b/", "http://user@a/", "http://user:secret@a/", "http://ü/", "http://a_b/",
+	"http://::1/", "http://[::1", "http://[127.0.0.1]/", "http://[fe80::1%25e]/", "http://[::1]a/", "http://a/ b", "http://a/\x00", "http://a/\n",
+	"http://a/\r\nb: c", "http://a/\x1b[2J", "http://a/\x7f", "http://a/ü", "http://a/%", "http://a/%2", "http://a/%xy", "http://a/#b", "http://a#",
+	`http://a\b`, "http://a/\"", "http://a/<", "http://a/^", "http://a/`", "http://a/{", "http://a/|", " http://a",
 }
 
 var invalidNames = []string{
