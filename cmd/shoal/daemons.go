@@ -73,6 +73,7 @@ func newServer() *cobra.Command {
 	f.StringVar(&config.Soap, "soap", os.Getenv("SHOAL_SOAP"), "the enrichment service's URL, which tells what published files are (SHOAL_SOAP)")
 	f.StringVar(&registration, "registration", envOr("SHOAL_REGISTRATION", "invite"), "who may make a user: open (everybody), invite (who has one), closed (SHOAL_REGISTRATION)")
 	f.StringVar(&config.LogSocket, "log-socket", "", "the log service's socket: log.sock in its state folder, for those who may read the log")
+	f.BoolVar(&config.PrivateMirrors, "private-mirrors", false, "let clients fetch from mirrors in private networks, and on their own machine")
 	f.StringArrayVar(&readers, "log-reader", nil, "a device that may read the log through the server; can be repeated")
 	return cmd
 }

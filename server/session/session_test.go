@@ -34,7 +34,7 @@ func TestBrokenRules(t *testing.T) {
 		text  string
 	}{
 		"PING with a body":          {frame(4, 3, 0, 1, 0, 0, 0, 0), "rule F1"},
-		"PUBLISH over its limit":    {frame(3585, 16, 0, 1), "rule F1"},
+		"PUBLISH over its limit":    {frame(73729, 16, 0, 1), "rule F1"},
 		"UNPUBLISH over its limit":  {frame(513, 17, 0, 1), "rule F1"},
 		"LIST over its limit":       {frame(513, 18, 0, 1), "rule F1"},
 		"LOOKUP over its limit":     {frame(513, 19, 0, 1), "rule F1"},

@@ -80,7 +80,7 @@ func (s *state) apply(_ context.Context, id meta.ID, m meta.Mutation) (meta.Outc
 
 // serve makes a host answer from the state.
 func (s *state) serve(h *Host) *Host {
-	h.Registry, h.Mutate = s.registry, s.apply
+	h.Registry, h.Mutate, h.Manifest = s.registry, s.apply, s.store.Manifest
 	return h
 }
 
