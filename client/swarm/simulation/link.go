@@ -93,14 +93,15 @@ func (s *simulator) transmitted(n *node, f *flow, part int32) {
 	if f != nil && !f.closed && f.left >= 0 && !n.dead {
 		f.left -= part
 		n.sent += int64(part)
-		at := s.now + n.delay + f.dst.delay
-		f.dst.downFree = max(f.dst.downFree, at) + seconds(float64(part)/f.dst.down)
-		f.chunks = append(f.chunks, chunk{f.dst.downFree, part})
+		// The way's delay comes after the wait for the downlink: what is far would else keep it for itself until it is there.
+		f.dst.downFree = max(f.dst.downFree, s.now) + seconds(float64(part)/f.dst.down)
+		at := f.dst.downFree + n.delay + f.dst.delay
+		f.chunks = append(f.chunks, chunk{at, part})
 		f.bytes += part
 		if f.left <= 0 {
 			done := f.sending
 			f.left = -1
-			s.at(f.dst.downFree, happening{kind: delivered, flow: f, block: done})
+			s.at(at, happening{kind: delivered, flow: f, block: done})
 			s.sent(f, done)
 		} else {
 			s.enter(f)

@@ -56,3 +56,14 @@ func TestCrowd(t *testing.T) {
 		}
 	}
 }
+
+// What comes from far away leaves the downlink to others until it is there.
+func TestNearAndFar(t *testing.T) {
+	t.Parallel()
+	near, far := sources(2, 100), sources(8, 2)
+	far.Delay = ms(400)
+	r := run(t, Config{Size: 256 << 20, Groups: []Group{{Name: "downloader", Count: 1, Up: 100, Down: 1000}, near, far}})
+	if !atMost(1.15)(r) {
+		t.Errorf("it takes %.2f s of %.2f", r.Last, r.Bound)
+	}
+}

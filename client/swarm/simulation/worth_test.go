@@ -41,7 +41,7 @@ func engineRules() map[string]worth {
 	}
 	stairs.Groups = append(stairs.Groups, sources(1, 0.5))
 	late := sources(8, 2)
-	late.Delay = ms(500)
+	late.Delay = ms(200)
 	fat := sources(1, 10_000)
 	fat.Delay = ms(2)
 	near, less := sources(4, 400), sources(4, 400)
@@ -70,7 +70,7 @@ func engineRules() map[string]worth {
 		"random-first":   {stairs, func(r *Report) bool { return r.Groups[0].Started <= 3 }},
 		"partials-first": {crowd(8, 100, 64<<20), atMost(1.12)},
 		"endgame":        {Config{Size: 8 << 20, Groups: []Group{downloader, sources(1, 100), sources(4, 0.5)}}, atMost(1.5)},
-		"cancels":        {Config{Size: 64 << 20, Groups: []Group{downloader, sources(1, 100), late}}, wasteAtMost(0.01)},
+		"cancels":        {Config{Size: 16 << 20, Groups: []Group{downloader, sources(1, 100), late}}, wasteAtMost(0.008)},
 		"window":         {far(), atMost(1 / 0.85)},
 		"blocks": {
 			Config{Size: 1 << 30, Groups: []Group{{Name: "downloader", Count: 1, Up: 10_000, Down: 10_000, Delay: ms(2)}, fat}},
