@@ -145,6 +145,11 @@ func VerifyCandidates(b []byte, device shoal.DeviceID, now time.Time) ([]Candida
 	if err != nil {
 		return nil, err
 	}
+	return readCandidates(body)
+}
+
+// readCandidates takes the body of CANDIDATES apart.
+func readCandidates(body []byte) ([]Candidate, error) {
 	d := xdr.NewDecoder(body)
 	candidates := make([]Candidate, d.Count(maxCandidates, 12))
 	for i := range candidates {

@@ -210,6 +210,8 @@ func (r *random) repair(m Message) {
 		} else {
 			m.File = shoal.FileID{}
 		}
+	case *Exchange:
+		m.Most %= MaxRecords + 1
 	case *JoinReply:
 		if m.Whole {
 			m.Bitfield = []byte{}

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -57,21 +58,47 @@ func follows(a *identity.Authority, v vectors.Chain, now time.Time) error {
 		return err
 	case 4:
 		return ticketFollows(a, v, now)
+	case 2:
+		return recordFollows(a, v, now)
 	case 6:
 		return a.Revoke(v.Chain, now)
 	}
 	return fmt.Errorf("no chain ends in %d", v.Ends)
 }
 
-func ticketFollows(a *identity.Authority, v vectors.Chain, now time.Time) error {
+func demandOf(v vectors.Chain, now time.Time) (identity.Demand, error) {
 	epoch, err := strconv.ParseUint(v.Demand.Epoch, 10, 64)
+	return identity.Demand{
+		Device: shoal.DeviceID(v.Demand.Device), Group: shoal.Group(v.Demand.Group), Rights: identity.Rights(v.Demand.Rights),
+		Epoch: epoch, Now: now, Reachable: v.Demand.Reachable,
+	}, err
+}
+
+func recordFollows(a *identity.Authority, v vectors.Chain, now time.Time) error {
+	demand, err := demandOf(v, now)
 	if err != nil {
 		return err
 	}
-	ticket, err := a.VerifyTicket(v.Chain, identity.Demand{
-		Device: shoal.DeviceID(v.Demand.Device), Group: shoal.Group(v.Demand.Group), Rights: identity.Rights(v.Demand.Rights),
-		Epoch: epoch, Now: now, Reachable: v.Demand.Reachable,
-	})
+	record, err := a.VerifyRecord(v.Chain, demand)
+	if err != nil {
+		return err
+	}
+	var got []string
+	for _, c := range record.Candidates {
+		got = append(got, fmt.Sprintf("%v %d", c.Addr.Addr(), c.Addr.Port()))
+	}
+	if !slices.Equal(got, v.Candidates) || record.Device != shoal.DeviceID(v.Demand.Device) {
+		return fmt.Errorf("the record is of %v, at %v", record.Device, got)
+	}
+	return nil
+}
+
+func ticketFollows(a *identity.Authority, v vectors.Chain, now time.Time) error {
+	demand, err := demandOf(v, now)
+	if err != nil {
+		return err
+	}
+	ticket, err := a.VerifyTicket(v.Chain, demand)
 	if err != nil {
 		return err
 	}

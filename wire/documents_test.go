@@ -115,7 +115,7 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 	inCode := map[string]uint64{
 		"VERSION": Version, "MAX_NAME": shoal.MaxName, "MAX_GROUP": shoal.MaxGroup, "MAX_TEXT": maxText,
 		"MAX_SOFTWARE": maxSoftware, "MAX_HOST": maxHost, "MAX_STATEMENT": MaxStatement, "MAX_PIECES": shoal.MaxPieces,
-		"MAX_SIBLINGS": maxSiblings, "MAX_SOURCES": MaxSources, "MAX_LIST": MaxList, "MAX_OFFERS": MaxOffers, "MAX_HAVE": MaxHave,
+		"MAX_SIBLINGS": maxSiblings, "MAX_SOURCES": MaxSources, "MAX_LIST": MaxList, "MAX_OFFERS": MaxOffers, "MAX_HAVE": MaxHave, "MAX_RECORDS": MaxRecords,
 		"MAX_VALUES": maxValues, "MAX_HEAD": shoal.MaxHead, "MAX_FACT": shoal.MaxFact, "MAX_USER": maxUser,
 		"MAX_OPERATION": maxOperation, "MAX_GREP": MaxGrep, "MAX_CURSOR": MaxCursor, "MAX_LINES": MaxLines,
 		"MAX_USERNAME": MaxUsername, "MAX_PASSWORD": MaxPassword, "MAX_CODE": MaxCode, "MAX_LABEL": MaxLabel, "MAX_DEVICES": MaxDevices,
@@ -132,7 +132,7 @@ func TestConstantsAgreeWithSchema(t *testing.T) {
 	}
 	for path, want := range map[[2]string]uint64{
 		{"join_reply", "bitfield"}: maxBitfield, {"manifest_reply", "tail"}: maxTail,
-		{"join", "ticket"}: MaxStatement, {"announce", "candidates"}: MaxStatement, {"renew", "ticket"}: MaxStatement,
+		{"join", "ticket"}: MaxStatement, {"announce", "candidates"}: MaxStatement, {"renew", "ticket"}: MaxStatement, {"exchange", "record"}: MaxStatement,
 		{"ticket_reply", "ticket"}: MaxStatement, {"revocation", "chain"}: MaxStatement,
 		{"registration", "password"}: MaxPassword, {"login", "password"}: MaxPassword, {"password_change", "was"}: MaxPassword, {"password_change", "password"}: MaxPassword, {"registration", "code"}: MaxCode,
 	} {

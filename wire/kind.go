@@ -28,6 +28,7 @@ const (
 	KindRenew     Kind = 40
 	KindChoke     Kind = 41
 	KindUnchoke   Kind = 42
+	KindExchange  Kind = 43
 	KindRegister  Kind = 48
 	KindLogin     Kind = 49
 	KindLogout    Kind = 50
@@ -83,6 +84,7 @@ var kinds = map[Kind]kindSpec{
 	KindRenew:     {"RENEW", false, 4608, 0, fresh[Renew], fresh[Empty]},
 	KindChoke:     {"CHOKE", true, 4, 0, fresh[Choke], nil},
 	KindUnchoke:   {"UNCHOKE", true, 4, 0, fresh[Unchoke], nil},
+	KindExchange:  {"EXCHANGE", false, 4608, 262144, fresh[Exchange], fresh[ExchangeReply]},
 	KindRegister:  {"REGISTER", false, 1536, 128, fresh[Register], fresh[RegisterReply]},
 	KindLogin:     {"LOGIN", false, 1408, 8, fresh[Login], fresh[MutationReply]},
 	KindLogout:    {"LOGOUT", false, 8, 8, fresh[Logout], fresh[MutationReply]},

@@ -16,6 +16,7 @@ const (
 	MaxList       = 1000
 	MaxOffers     = 500
 	MaxHave       = 1024
+	MaxRecords    = 50
 	MaxLines      = 524288
 	MaxCursor     = 255
 	MaxGrep       = 1024

@@ -55,6 +55,7 @@ var access = map[wire.Kind]rule{
 	wire.KindRenew:    {who: nobody},
 	wire.KindChoke:    {who: nobody},
 	wire.KindUnchoke:  {who: nobody},
+	wire.KindExchange: {who: nobody},
 
 	// From servers.
 	wire.KindEpoch:   {who: nobody},

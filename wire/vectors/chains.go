@@ -15,7 +15,7 @@ type Chain struct {
 	Name        string `json:"name"`
 	Chain       Hex    `json:"chain"`
 	Realm       Hex    `json:"realm"` // the root key that the receiver trusts
-	Ends        uint64 `json:"ends"`  // the kind expected: SERVER_KEY, TICKET or REVOKED
+	Ends        uint64 `json:"ends"`  // the kind expected: SERVER_KEY, CANDIDATES, TICKET or REVOKED
 	Now         string `json:"now"`   // the receiver's time, in milliseconds
 	Revocations []Hex  `json:"revocations,omitempty"`
 	// Server is the key that the server answers with, Root the one to be trusted from now on.
@@ -24,7 +24,9 @@ type Chain struct {
 	// Demand is what is asked of a ticket, Ticket the fields of one that must be accepted.
 	Demand *Demand        `json:"demand,omitempty"`
 	Ticket map[string]any `json:"ticket,omitempty"`
-	Rule   string         `json:"rule"` // for which it must be refused, or ""
+	// Candidates is "host port" for each candidate of a record that must be accepted, which is one of Demand's device.
+	Candidates []string `json:"candidates,omitempty"`
+	Rule       string   `json:"rule"` // for which it must be refused, or ""
 }
 
 // Demand is what a receiver asks of a ticket.

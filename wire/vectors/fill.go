@@ -44,6 +44,7 @@ var bounds = map[string][3]any{
 	"object.size":         {"0", "1000000007", strconv.Itoa(1 << 46)},
 	"manifest_reply.size": {"0", "1000000007", strconv.Itoa(1 << 46)},
 	"list.limit":          {1, 100, 1000},
+	"exchange.most":       {0, 20, 50},
 	"join_reply.whole":    {false, false, false}, // true goes with an empty bitfield only
 	"candidate.host":      {"::", "192.0.2.7", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"},
 	"candidate.port":      {1, 4919, 65535},

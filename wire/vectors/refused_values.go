@@ -93,7 +93,8 @@ var contradictions = map[string][]contradiction{
 		{"an owner of the group of all users", "G10", map[string]any{"entries": []any{groupOfAll("a user", 2)}}},
 		{"one who owns the group of all users", "G10", map[string]any{"entries": []any{groupOfAll("", 3)}}},
 	},
-	"invite": {{"no hash of a code", "G6", map[string]any{"code_hash": noKey}}},
+	"exchange": {{"51 records are wanted", "P23", map[string]any{"most": 51}}},
+	"invite":   {{"no hash of a code", "G6", map[string]any{"code_hash": noKey}}},
 	"publish": {
 		{"4 bytes of the head of 5", "S8", map[string]any{"head": "01020304"}},
 		{"6 bytes of the head of 5", "S8", map[string]any{"head": "010203040506"}},

@@ -81,6 +81,7 @@ func makeStatements(s *spec.Spec) (*Statements, error) {
 	m.certificates()
 	m.revocations()
 	m.tickets()
+	m.records()
 	m.transcripts()
 	return &m.made, m.err
 }
