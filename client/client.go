@@ -51,6 +51,7 @@ type Client struct {
 	tracker *tracker.Tracker
 	realm   *tickets.Realm
 	keeper  *tickets.Keeper
+	known   *peer.Exchange // who is in its swarms, from others; nil when it does not serve
 	shelf   *peer.Shelf
 	pool    *peer.Pool
 	limits  peer.Limits
@@ -163,9 +164,10 @@ func (c *Client) start(ctx, run context.Context, pins identity.Pins, serving Ser
 	c.address = l.Addr()
 	config.Addresses = addressesOf(l.Addr(), c.config.Transport.Security)
 	c.tracker = tracker.New(config)
+	c.known = peer.NewExchange(c.Device(), c.config.Transport.Security, c.realm, c.keeper, c.tracker.Candidates)
 	server := peer.Server{
 		Key: c.key, Transport: bulkOf(c.config.Transport), Shelf: c.shelf, Realm: c.realm, Alone: c.alone, Changed: changed,
-		Up: &c.limits.Up, Log: c.config.Log,
+		Up: &c.limits.Up, Exchange: c.known, Log: c.config.Log,
 	}
 	c.run.Go(func() {
 		select {
@@ -210,6 +212,9 @@ func (c *Client) Close() {
 	c.cancel()
 	c.run.Wait()
 	c.pool.Wait()
+	if c.known != nil {
+		c.known.Close()
+	}
 	c.keeper.Wait()
 }
 

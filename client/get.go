@@ -90,7 +90,7 @@ func (c *Client) transfer(g Get, found *tracker.Found) peer.Transfer {
 	return peer.Transfer{
 		Swarm:   shoal.Swarm{Group: g.Group, Object: found.Object},
 		Sources: found.Sources, From: g.From, Timeout: g.Timeout, Retried: g.Retried, Report: g.Report,
-		Pool: c.pool, Tracker: c.tracker, Tickets: c.keeper, Shelf: c.shelf, Log: c.config.Log,
+		Pool: c.pool, Tracker: c.tracker, Tickets: c.keeper, Exchange: c.known, Shelf: c.shelf, Log: c.config.Log,
 	}
 }
 

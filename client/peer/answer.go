@@ -27,6 +27,9 @@ func (c *served) join(f wire.Frame) error {
 		joined := &member{id: peerID{Device: c.Remote, Session: c.number}, handle: c.handles, out: c.out, admission: admission}
 		if err = it.join(joined, f.ID); err == nil {
 			c.members[joined.handle] = joined
+			if c.server.Exchange != nil {
+				c.server.Exchange.Use(m.Swarm.Group)
+			}
 			return nil
 		}
 	}

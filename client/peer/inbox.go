@@ -21,8 +21,9 @@ type event struct {
 
 	// With kind 0:
 
-	ticket    bool // there is another ticket, or none any more
-	delivered bool // a stream's reader has everything
+	ticket    bool    // there is another ticket, or none any more
+	delivered bool    // a stream's reader has everything
+	exchanged *Joined // an EXCHANGE is over
 }
 
 // inbox is where other goroutines leave events. It never makes them wait: how much is in it is bounded by what was asked

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"shoal"
 	"shoal/client/link"
@@ -43,6 +44,11 @@ type Joined struct {
 	state    joinState // the conn's mu guards it
 	heard    int64     // the owner's: bytes received on the connection when it looked last
 	dropped  bool      // what comes is void; the sink's
+
+	// The owner's: when the next EXCHANGE is due, from the transfer's beginning, whether one waits for its reply, and
+	// whether there was any.
+	exchangeAt            time.Duration
+	exchanging, exchanged bool
 
 	mu       sync.Mutex // guards requests
 	requests map[wire.Request]*wantedBlock

@@ -14,6 +14,8 @@ import (
 
 	"shoal"
 	"shoal/client/store"
+	"shoal/client/tickets"
+	"shoal/client/tickets/ticketstest"
 	"shoal/client/tracker"
 	"shoal/identity"
 	"shoal/wire"
@@ -32,13 +34,19 @@ type mesh struct {
 // node is one peer: all that a process has.
 type node struct {
 	*mesh
+	ctx      context.Context
+	kill     context.CancelFunc
 	server   Server
 	pool     *Pool
+	keeper   *tickets.Keeper
 	address  netip.AddrPort
 	listener *wiretest.Listener
 }
 
-func newMesh(t *testing.T, n int) *mesh {
+func newMesh(t *testing.T, n int) *mesh { return newMeshOf(t, n, nil) }
+
+// newMeshOf is a mesh whose nodes ask for tickets of an office, if that is not nil, and exchange records.
+func newMeshOf(t *testing.T, n int, o *ticketstest.Office) *mesh {
 	m := &mesh{t: t}
 	var cancel context.CancelFunc
 	m.ctx, cancel = context.WithCancel(context.Background())
@@ -48,7 +56,11 @@ func newMesh(t *testing.T, n int) *mesh {
 		key := identity.NewKey()
 		nd.server = Server{Key: key, Transport: plaintext, Shelf: NewShelf(), Alone: nd.alone, Up: new(Limit), Log: zerolog.Nop()}
 		nd.pool = NewPool(key, plaintext, m.dial, new(store.Buffers), zerolog.Nop())
-		m.run.Go(func() { must(t, nd.server.Run(m.ctx, l)) })
+		nd.ctx, nd.kill = context.WithCancel(m.ctx)
+		if o != nil {
+			nd.server.Realm, nd.keeper, nd.server.Exchange = ofRealm(o, key, nd.source().Addresses...)
+		}
+		m.run.Go(func() { must(t, nd.server.Run(nd.ctx, l)) })
 		m.nodes = append(m.nodes, nd)
 	}
 	t.Cleanup(func() {
@@ -57,8 +69,29 @@ func newMesh(t *testing.T, n int) *mesh {
 			nd.pool.Wait()
 		}
 		m.run.Wait()
+		for _, nd := range m.nodes {
+			if nd.server.Exchange != nil {
+				nd.server.Exchange.Close()
+				nd.keeper.Wait()
+			}
+		}
 	})
 	return m
+}
+
+// ofRealm is what a process has that is of an office's realm, and serves at these addresses.
+func ofRealm(o *ticketstest.Office, key *identity.Key, at ...identity.Candidate) (*tickets.Realm, *tickets.Keeper, *Exchange) {
+	realm := tickets.NewRealm(tickets.Config{Now: time.Now, Reachable: o.Up.Load})
+	realm.Trust(o.Authority())
+	keeper := tickets.NewKeeper(realm, key.Device(), func(_ context.Context, group shoal.Group) ([]byte, error) {
+		if !o.Up.Load() {
+			return nil, shoal.Errorf(shoal.Unreachable, "no server")
+		}
+		return o.Ticket(key.Device(), func(t *identity.Ticket) { t.Group, t.Grace = group, 12*time.Hour }), nil
+	}, zerolog.Nop())
+	return realm, keeper, NewExchange(key.Device(), wire.Plaintext, realm, keeper, func() []byte {
+		return identity.SignCandidates(key, at, time.Now(), time.Hour)
+	})
 }
 
 func (m *mesh) dial(ctx context.Context, address string) (net.Conn, error) {
@@ -131,7 +164,7 @@ func (nd *node) fetch(sw shoal.Swarm, known ...tracker.Source) {
 	nd.t.Helper()
 	f, err := Transfer{
 		Swarm: sw, Dir: nd.t.TempDir(), Name: "got", Sources: known, Timeout: time.Minute,
-		Pool: nd.pool, Tracker: nd, Shelf: nd.server.Shelf, Log: zerolog.Nop(),
+		Pool: nd.pool, Tracker: nd, Tickets: nd.keeper, Exchange: nd.server.Exchange, Shelf: nd.server.Shelf, Log: zerolog.Nop(),
 	}.Run(nd.ctx)
 	if err != nil {
 		nd.t.Error(err)

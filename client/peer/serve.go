@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -34,7 +35,9 @@ type Server struct {
 	// withdrawn already.
 	Changed func(shoal.Swarm, error)
 	Up      *Limit // of all that is served together; nil for none
-	Log     zerolog.Logger
+	// Exchange is what others are told of who else is there; nil for nothing.
+	Exchange *Exchange
+	Log      zerolog.Logger
 
 	begin    sync.Once
 	sending  places
@@ -71,7 +74,7 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 		s.Log.Debug().Err(err).Stringer("from", nc.RemoteAddr()).Msg("a peer's handshake failed")
 		return
 	}
-	c := &served{server: s, ctx: ctx, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}}
+	c := &served{server: s, ctx: ctx, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}, exchanged: map[shoal.Swarm]time.Time{}}
 	s.begin.Do(func() { s.sending = make(places, maxSending) })
 	c.out = newSender(e.Conn, c.check, s.Up, s.sending)
 	var writer sync.WaitGroup
@@ -96,7 +99,7 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 	s.Log.Debug().Err(err).Stringer("device", shoal.DeviceID(e.Remote)).Msg("a peer has gone")
 }
 
-// served is one connection that another peer opened. Its reading goroutine owns members.
+// served is one connection that another peer opened. Its reading goroutine owns members and what follows.
 type served struct {
 	*identity.Established
 	server  *Server
@@ -105,6 +108,8 @@ type served struct {
 	out     *sender
 	members map[uint32]*member // by handle
 	handles uint32             // the last handle given
+
+	exchanged map[shoal.Swarm]time.Time // when there was an EXCHANGE last
 }
 
 func (c *served) read() error {
@@ -147,6 +152,8 @@ func (c *served) handle(f wire.Frame) error {
 		return answer(c, f, c.manifest)
 	case wire.KindHashes:
 		return answer(c, f, c.hashes)
+	case wire.KindExchange:
+		return answer(c, f, c.exchange)
 	case wire.KindRequest:
 		return c.request(f)
 	case wire.KindCancel:

@@ -44,6 +44,8 @@ type Transfer struct {
 	Pool    *Pool
 	Tracker Tracker
 	Tickets *tickets.Keeper // nil to show none
+	// Exchange is what sources are told, and asked, of others that are there; nil for nothing.
+	Exchange *Exchange
 	// Shelf serves the pieces that are there while the others come; nil to serve nothing.
 	Shelf *Shelf
 	Log   zerolog.Logger
@@ -67,13 +69,6 @@ type SourceStatus struct {
 	Reason    string
 }
 
-// How often a server is asked for further sources: rarely, unless there is nobody to ask.
-const (
-	lookupFirst = 250 * time.Millisecond
-	lookupEvery = 15 * time.Second
-	lookupSoon  = 2 * time.Second
-)
-
 // transfer is a Transfer that runs. Its goroutine owns everything but what is marked.
 type transfer struct {
 	Transfer
@@ -93,6 +88,8 @@ type transfer struct {
 	limits  *Limits              // the swarm's
 	ready   chan struct{}        // closed when lease has had news
 	bad     map[int][]shoal.Hash // of bad pieces: what the values of their blocks were
+	learned int                  // sources that were found by their records
+	meetAt  time.Duration        // when to look for more of them
 	goal    goal
 	stream  *stream // who waits for the pieces in order; nil for nobody
 
@@ -128,6 +125,9 @@ func (t Transfer) run(outer context.Context, config swarm.Config, g goal, s *str
 	}
 	r.pieces = assemblies{object: t.Swarm.Object, buffers: t.Pool.buffers, pieces: map[int]*assembly{}}
 	defer r.lease.Close()
+	if t.Exchange != nil {
+		t.Exchange.Use(t.Swarm.Group)
+	}
 	r.inbox.wake = make(chan struct{}, 1)
 	r.found(t.Sources)
 	r.helpers.Go(r.look)
@@ -236,6 +236,7 @@ func (t *transfer) tick() {
 		}
 	}
 	t.step(swarm.Event{Kind: swarm.Tick})
+	t.exchanges()
 	t.shelved = t.shelved && t.Shelf.serves(t.Swarm, t.part) // it may have been withdrawn for good, or be there from elsewhere
 	if t.shelved && t.part.Held() != t.offered && !t.ended {
 		t.offered = t.part.Held()

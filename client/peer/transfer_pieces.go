@@ -96,8 +96,11 @@ func (t *transfer) settled(e event) {
 	}
 	if e.Kind == swarm.PieceBad {
 		t.bad[e.Piece] = e.values
-	} else if t.stream != nil {
-		t.stream.tell()
+	} else {
+		if t.stream != nil {
+			t.stream.tell()
+		}
+		t.exchanges()
 	}
 	for _, s := range t.order {
 		if e.Kind == swarm.PieceVerified && t.shelved && s.joined != nil {

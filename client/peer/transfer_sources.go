@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"shoal"
 	"shoal/client/store"
@@ -26,6 +25,11 @@ func (t *transfer) handle(e event) {
 	}
 	if e.delivered {
 		t.ended = true
+		return
+	}
+	if e.exchanged != nil {
+		e.exchanged.exchanging = false
+		t.meet()
 		return
 	}
 	if e.Kind == 0 {
@@ -107,48 +111,6 @@ func (s *source) explain(err error) {
 	case code == shoal.Corrupt && s.why == shoal.Changed:
 	default:
 		s.why, s.status.Reason = code, err.Error()
-	}
-}
-
-// found takes sources that a server knows.
-func (t *transfer) found(sources []tracker.Source) {
-	for _, found := range sources {
-		if t.From != nil && found.Device != *t.From {
-			continue
-		}
-		id := swarm.PeerID{Device: found.Device, Session: found.Session}
-		s := t.sources[id]
-		if s == nil {
-			s = &source{status: SourceStatus{Device: found.Device, Session: found.Session}}
-			t.sources[id] = s
-			t.order = append(t.order, s)
-		}
-		s.Source = found
-		t.step(swarm.Event{Kind: swarm.Found, Peer: id})
-	}
-}
-
-// look asks the server for further sources: soon and then less often, because others may have begun at the same time.
-func (t *transfer) look() {
-	for next := lookupFirst; ; next = min(2*next, lookupEvery) {
-		pause := next
-		if t.waiting.Load() {
-			pause = min(pause, lookupSoon)
-		}
-		select {
-		case <-time.After(pause):
-		case <-t.kick:
-		case <-t.ctx.Done():
-			return
-		}
-		found, err := t.Tracker.LookupFile(t.ctx, t.Swarm.Group, t.Swarm.Object.ID)
-		if err != nil {
-			t.Log.Debug().Err(err).Msg("looking for sources")
-			continue
-		}
-		if len(found.Sources) > 0 {
-			t.inbox.put(event{sources: found.Sources})
-		}
 	}
 }
 

@@ -115,36 +115,45 @@ func (r *Realm) Revoke(chain []byte) (news bool, err error) {
 	return true, nil
 }
 
-// verify checks a ticket against all that is known (rules C7 to C9), and learns its epoch. revision is how many
-// revocations it was checked against.
-func (r *Realm) verify(device shoal.DeviceID, group shoal.Group, ticket []byte) (t *identity.Ticket, revision uint64, err error) {
+// demand is what a ticket must allow, by all that is known, and who judges that. revision is how many revocations it knows of.
+func (r *Realm) demand(group shoal.Group, rights identity.Rights) (a *identity.Authority, d identity.Demand, revision uint64, err error) {
 	r.mu.Lock()
-	authority, epoch := r.authority, r.epochs[group].highest
-	revision = r.revisions.highest
+	a, d.Epoch, revision = r.authority, r.epochs[group].highest, r.revisions.highest
 	r.mu.Unlock()
-	if authority == nil {
-		return nil, 0, shoal.Errorf(shoal.Untrusted, "a ticket is refused: no server has proven to be of the realm yet")
+	if a == nil {
+		return nil, d, 0, shoal.Errorf(shoal.Untrusted, "a ticket is refused: no server has proven to be of the realm yet")
 	}
-	t, err = authority.VerifyTicket(ticket, identity.Demand{
-		Device: device, Group: group, Rights: identity.MayFetch, Epoch: epoch, Now: r.config.Now(), Reachable: r.config.Reachable(),
-	})
+	d.Group, d.Rights, d.Now, d.Reachable = group, rights, r.config.Now(), r.config.Reachable()
+	return a, d, revision, nil
+}
+
+// verify checks a ticket to fetch (rules C7 to C9), and learns its epoch. revision is how many revocations it was checked
+// against.
+func (r *Realm) verify(device shoal.DeviceID, group shoal.Group, ticket []byte) (t *identity.Ticket, revision uint64, err error) {
+	authority, demand, revision, err := r.demand(group, identity.MayFetch)
 	if err != nil {
+		return nil, 0, err
+	}
+	demand.Device = device
+	if t, err = authority.VerifyTicket(ticket, demand); err != nil {
 		return nil, 0, err
 	}
 	r.Raise(group, t.Epoch)
 	return t, revision, nil
 }
 
-// Admission is a device's leave to fetch in a group. Immutable. The zero Admission is that of everybody, where nobody checks.
+// Admission is a device's leave to fetch, or to offer, in a group. Immutable. The zero Admission is that of everybody, where
+// nobody checks.
 type Admission struct {
 	ticket   *identity.Ticket
+	rights   identity.Rights // those that it is about
 	revision uint64
 }
 
 // Admit checks the ticket that a device shows to fetch in a group. The error has code Untrusted or Denied.
 func (r *Realm) Admit(device shoal.DeviceID, group shoal.Group, ticket []byte) (Admission, error) {
 	t, revision, err := r.verify(device, group, ticket)
-	return Admission{t, revision}, err
+	return Admission{t, identity.MayFetch, revision}, err
 }
 
 // Check reports by a nil error that an admission still counts: it ends with its ticket, and when a higher epoch or a
@@ -161,7 +170,7 @@ func (r *Realm) Check(a Admission) error {
 		return shoal.Errorf(shoal.Untrusted, "the ticket is refused until it has been checked again: %w", identity.RefusedRevoked)
 	}
 	return a.ticket.Allows(identity.Demand{
-		Device: a.ticket.Device, Group: a.ticket.Group, Rights: identity.MayFetch, Epoch: epoch,
+		Device: a.ticket.Device, Group: a.ticket.Group, Rights: a.rights, Epoch: epoch,
 		Now: r.config.Now(), Reachable: r.config.Reachable(),
 	})
 }

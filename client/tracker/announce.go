@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"time"
 
 	"shoal"
@@ -63,8 +64,31 @@ func (t *Tracker) keepTold(ctx context.Context, l *link.Link) error {
 	}
 }
 
-func (t *Tracker) signCandidates(l *link.Link) []byte {
-	return identity.SignCandidates(t.config.Key, t.config.Addresses(l.Observed), t.Now(), candidateLife)
+func (t *Tracker) signCandidates(l *link.Link) []byte { return t.sign(l.Observed) }
+
+// sign makes and keeps the statement where this process accepts connections.
+func (t *Tracker) sign(observed netip.Addr) []byte {
+	now := t.Now()
+	signed := identity.SignCandidates(t.config.Key, t.config.Addresses(observed), now, candidateLife)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.signed, t.signedAt = signed, now
+	return signed
+}
+
+// Candidates is this device's own statement where this process accepts connections; nil where it does not. It is good for
+// a while, whether a server can be reached or not: at half of its life it is made anew.
+func (t *Tracker) Candidates() []byte {
+	if t.config.Addresses == nil {
+		return nil
+	}
+	t.mu.Lock()
+	signed, age, observed := t.signed, t.Now().Sub(t.signedAt), t.observed
+	t.mu.Unlock()
+	if signed != nil && age >= 0 && age < candidateLife/2 {
+		return signed
+	}
+	return t.sign(observed)
 }
 
 // republish publishes again what this process has published: a server that was restarted learns anew what it does not

@@ -56,6 +56,9 @@ type Tracker struct {
 	up        chan struct{}
 	lost      chan struct{} // closed when link ends
 	fatal     error         // why no connection will ever come
+	observed  netip.Addr    // this process's address, as a server saw it last
+	signed    []byte        // where it accepts connections; nil before the first statement
+	signedAt  time.Time     // in the server's time
 	sequence  uint64
 	published map[label]publication
 	offers    map[shoal.Swarm]uint32
@@ -205,7 +208,7 @@ func (t *Tracker) setLink(l *link.Link) {
 		return
 	}
 	t.lost = make(chan struct{})
-	t.since = time.Now()
+	t.since, t.observed = time.Now(), l.Observed
 	t.clock.Learn(l.Ahead)
 	close(t.up)
 }

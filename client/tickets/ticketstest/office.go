@@ -32,12 +32,12 @@ func New(t testing.TB) *Office {
 // Authority believes the office.
 func (o *Office) Authority() *identity.Authority { return identity.NewAuthority(o.Root.Public()) }
 
-// Ticket is one to fetch in Lab at epoch 3, for ten minutes with an hour of grace, unless change, which may be nil, makes
+// Ticket is one to fetch and offer in Lab at epoch 3, for ten minutes with an hour of grace, unless change, which may be nil, makes
 // it another.
 func (o *Office) Ticket(device shoal.DeviceID, change func(*identity.Ticket)) []byte {
 	o.TB.Helper()
 	t := identity.Ticket{
-		Group: Lab, Device: device, User: "ann", Rights: identity.MayFetch, Epoch: 3, Grace: time.Hour,
+		Group: Lab, Device: device, User: "ann", Rights: identity.MayFetch | identity.MayOffer, Epoch: 3, Grace: time.Hour,
 		Issued: time.Now(), Expires: time.Now().Add(identity.TicketLasts),
 	}
 	if change != nil {
@@ -48,6 +48,16 @@ func (o *Office) Ticket(device shoal.DeviceID, change func(*identity.Ticket)) []
 		o.TB.Fatal(err)
 	}
 	return b
+}
+
+// Record is one of a device with such a ticket, which accepts connections at these addresses for an hour from now.
+func (o *Office) Record(device *identity.Key, change func(*identity.Ticket), at ...identity.Candidate) []byte {
+	o.TB.Helper()
+	chain, err := identity.Chain(o.Ticket(device.Device(), change), identity.SignCandidates(device, at, time.Now(), time.Hour))
+	if err != nil {
+		o.TB.Fatal(err)
+	}
+	return chain
 }
 
 // Ago makes a ticket one that was made earlier.
