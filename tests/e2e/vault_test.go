@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -108,15 +109,22 @@ func (v *vault) searchProcesses(p *process) {
 	if err != nil {
 		v.Fatal(err)
 	}
-	own := fmt.Sprintf("/proc/%d", p.cmd.Process.Pid)
-	for _, dir := range processes {
-		for _, file := range []string{"cmdline", "environ"} {
-			text, err := os.ReadFile(filepath.Join(dir, file))
+	for _, file := range []string{"cmdline", "environ"} {
+		for _, dir := range processes {
+			text, _ := os.ReadFile(filepath.Join(dir, file))
 			v.search("a process' "+file, text, "")
-			if dir == own && !p.hasEnded() && (err != nil || len(text) == 0) {
-				v.Errorf("%s of %s cannot be searched: %v", file, p.line, err)
-			}
 		}
+		eventually(v.T, func() error { // it has neither until its program is loaded
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.cmd.Process.Pid, file))
+			v.search("a process' "+file, text, "")
+			if err == nil && len(text) == 0 {
+				err = errors.New("it is empty")
+			}
+			if err != nil && !p.hasEnded() {
+				return fmt.Errorf("%s of %s cannot be searched: %w", file, p.line, err)
+			}
+			return nil
+		})
 	}
 }
 
