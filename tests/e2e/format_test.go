@@ -42,7 +42,6 @@ func TestOtherState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.peer("peer").publishCopy("file", random(1000, 96))
-	address := w.address
 	w.server.stop()
 	for _, other := range []struct {
 		file, content string // "" takes the file away
@@ -72,7 +71,7 @@ func TestOtherState(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := w.contents("state", "server")
-		r := w.shoal("server", "server", "--listen", address)
+		r := w.shoal("server", "server", "--listen", "127.0.0.1:0")
 		if other.code < 0 {
 			if other.code = r.code; r.code == 0 {
 				t.Errorf("with %s of %q the server runs", other.file, other.content)
@@ -89,6 +88,7 @@ func TestOtherState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w.address = "127.0.0.1:0" // another may have taken the port of before
 	w.restartServer()
 	if list := w.list(); list["file"].Size != 1000 {
 		t.Errorf("there is %+v", list)
