@@ -246,13 +246,13 @@ func (c *Client) StopShare(ctx context.Context, group shoal.Group, name shoal.Na
 func (c *Client) Session() *tracker.Tracker { return c.tracker }
 
 // Publish makes file stand for name in the group and serves it for as long as the Client is open. It returns when the
-// server knows.
-func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling) error {
+// server knows. mirrors are where web servers have the file.
+func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling, mirrors ...shoal.Mirror) error {
 	var sample tracker.Sample
 	if sampling == WithSample {
 		sample = func() []byte { return c.head(file) }
 	}
-	if err := c.tracker.Publish(ctx, group, name, file.Object(), sample); err != nil {
+	if err := c.tracker.PublishAt(ctx, mirrors, group, name, file.Object(), file.Manifest(), sample); err != nil {
 		return err
 	}
 	swarm := shoal.Swarm{Group: group, Object: file.Object()}

@@ -163,12 +163,12 @@ func TestControlSocket(t *testing.T) {
 	for path, code := range map[string]shoal.Code{
 		filepath.Join(dir, "missing"): shoal.NotFound, dir: shoal.BadRequest, "relative": shoal.BadRequest, "/dev/null": shoal.BadRequest,
 	} {
-		_, err := control.Publish(t.Context(), shoal.Public, "name", path, WithSample, nil)
+		_, err := control.Publish(t.Context(), shoal.Public, "name", path, WithSample, nil, nil)
 		wantCode(t, err, code)
 	}
-	_, err = control.Publish(t.Context(), "a/b", "name", "/dev/null", WithSample, nil)
+	_, err = control.Publish(t.Context(), "a/b", "name", "/dev/null", WithSample, nil, nil)
 	wantCode(t, err, shoal.BadRequest)
-	_, err = control.Publish(t.Context(), shoal.Public, "..", "/dev/null", WithSample, nil)
+	_, err = control.Publish(t.Context(), shoal.Public, "..", "/dev/null", WithSample, nil, nil)
 	wantCode(t, err, shoal.BadRequest)
 	stop()
 	if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {

@@ -45,9 +45,9 @@ func FindDaemon(state string) (*Control, error) {
 }
 
 // Publish makes the daemon publish and serve the file at path, an absolute one. hashed, if not nil, is told how many
-// bytes have been hashed so far.
-func (c *Control) Publish(ctx context.Context, group shoal.Group, name shoal.Name, path string, sampling Sampling, hashed func(int64)) (shoal.Object, error) {
-	last, err := c.ask(ctx, "publish", controlRequest{Group: group, Name: name, Path: path, NoSample: sampling == NoSample}, hashed)
+// bytes have been hashed so far. mirrors are where web servers have the file.
+func (c *Control) Publish(ctx context.Context, group shoal.Group, name shoal.Name, path string, sampling Sampling, mirrors []shoal.Mirror, hashed func(int64)) (shoal.Object, error) {
+	last, err := c.ask(ctx, "publish", controlRequest{Group: group, Name: name, Path: path, NoSample: sampling == NoSample, Mirrors: mirrors}, hashed)
 	if err != nil || last.Object == nil {
 		return shoal.Object{}, err
 	}

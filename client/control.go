@@ -38,7 +38,9 @@ type controlRequest struct {
 	// Verified hands over a file that this process has just fetched and verified.
 	Verified *verifiedFile `json:"verified,omitempty"`
 	Rates    RateChange    `json:"rates"`
-	manifest []byte        // of Verified, as MANIFEST's reply has it
+	// Mirrors are where web servers have the file.
+	Mirrors  []shoal.Mirror `json:"mirrors,omitempty"`
+	manifest []byte         // of Verified, as MANIFEST's reply has it
 }
 
 type verifiedFile struct {
@@ -138,8 +140,13 @@ func (d *Daemon) controlUnpublish(ctx context.Context, r controlRequest, _ func(
 func (d *Daemon) controlPublish(ctx context.Context, r controlRequest, say func(controlLine)) error {
 	_, badName := shoal.ParseName(string(r.Name))
 	_, badGroup := shoal.ParseGroup(string(r.Group))
-	if err := errors.Join(badName, badGroup); err != nil {
+	if err := errors.Join(badName, badGroup, shoal.CheckMirrors(r.Mirrors)); err != nil {
 		return err
+	}
+	for _, m := range r.Mirrors {
+		if _, err := shoal.ParseMirror(string(m)); err != nil {
+			return err
+		}
 	}
 	if !filepath.IsAbs(r.Path) {
 		return shoal.Errorf(shoal.BadRequest, "the path %q is not absolute, and the daemon's folder is not the command's", r.Path)
@@ -149,7 +156,7 @@ func (d *Daemon) controlPublish(ctx context.Context, r controlRequest, say func(
 		return err
 	}
 	o := file.Object()
-	if err := d.Share(ctx, r.Group, r.Name, file, Sampling(!r.NoSample && r.Verified == nil)); err != nil {
+	if err := d.Share(ctx, r.Group, r.Name, file, Sampling(!r.NoSample && r.Verified == nil), r.Mirrors...); err != nil {
 		return err
 	}
 	say(controlLine{Object: &o})

@@ -166,7 +166,8 @@ func (d *Daemon) offer(l label, file *store.File) {
 
 // Share makes file stand for name in the group, serves it, and remembers that. It takes the file over. It returns when
 // the server knows, or, where the server cannot be reached, with an error of code Unreachable and nothing done.
-func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling) error {
+// mirrors are where web servers have the file.
+func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, file *store.File, sampling Sampling, mirrors ...shoal.Mirror) error {
 	d.checkName(label{group, name})
 	d.freeNames(ctx)
 	// It is not served yet, so its beginning is read from the file itself now, and from what is served later.
@@ -174,7 +175,7 @@ func (d *Daemon) Share(ctx context.Context, group shoal.Group, name shoal.Name, 
 	if sampling == WithSample {
 		first = func() []byte { return d.head(file) }
 	}
-	if err := d.tracker.Publish(ctx, group, name, file.Object(), first); err != nil {
+	if err := d.tracker.PublishAt(ctx, mirrors, group, name, file.Object(), file.Manifest(), first); err != nil {
 		_ = file.Close() // only ever read
 		return err
 	}

@@ -34,7 +34,7 @@ type assembly struct {
 
 // unit is the state of 16 KiB of a piece.
 type unit struct {
-	from  *Joined // who has sent it
+	from  *origin // who has sent it
 	state unitState
 }
 
@@ -58,16 +58,16 @@ func unitSpan(r *wire.Request) (first, end int) {
 
 // place is where a block is to be read, for done to end. nil is for a block that is to be thrown away: here says whether
 // that is because all of it is there.
-func (s *assemblies) place(j *Joined, r *wire.Request) (buf []byte, a *assembly, here bool, err error) {
+func (s *assemblies) place(from *origin, r *wire.Request) (buf []byte, a *assembly, here bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	piece := int(r.Piece)
-	if j.dropped {
+	if from.dropped {
 		return nil, nil, false, nil
 	}
 	if a = s.pieces[piece]; a == nil {
 		s.mu.Unlock()
-		made, err := s.newAssembly(j, piece)
+		made, err := s.newAssembly(from, piece)
 		s.mu.Lock()
 		if err != nil {
 			return nil, nil, false, err
@@ -75,7 +75,7 @@ func (s *assemblies) place(j *Joined, r *wire.Request) (buf []byte, a *assembly,
 		switch a = s.pieces[piece]; {
 		case a != nil: // another was faster
 			s.giveBack(made)
-		case j.dropped:
+		case from.dropped:
 			s.giveBack(made)
 			return nil, nil, false, nil
 		default:
@@ -93,10 +93,10 @@ func (s *assemblies) place(j *Joined, r *wire.Request) (buf []byte, a *assembly,
 	if free && underway {
 		a = s.fork(a)
 	}
-	if !free || j.dropped { // it may have been while there was no memory
+	if !free || from.dropped { // it may have been while there was no memory
 		return nil, nil, here, nil
 	}
-	a.mark(r, j, reading)
+	a.mark(r, from, reading)
 	a.readers++
 	return a.buf[r.Begin : r.Begin+r.Length], a, false, nil
 }
@@ -123,15 +123,15 @@ func (s *assemblies) fork(a *assembly) *assembly {
 	return b
 }
 
-func (a *assembly) mark(r *wire.Request, j *Joined, state unitState) {
+func (a *assembly) mark(r *wire.Request, from *origin, state unitState) {
 	first, end := unitSpan(r)
 	for k := first; k < end; k++ {
-		a.units[k] = unit{j, state}
+		a.units[k] = unit{from, state}
 	}
 }
 
 // done ends the reading of a block, and reports whether it counts.
-func (s *assemblies) done(a *assembly, j *Joined, r *wire.Request, err error) bool {
+func (s *assemblies) done(a *assembly, from *origin, r *wire.Request, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.readers--
@@ -141,16 +141,16 @@ func (s *assemblies) done(a *assembly, j *Joined, r *wire.Request, err error) bo
 		}
 		return false
 	}
-	if err != nil || j.dropped {
+	if err != nil || from.dropped {
 		a.mark(r, nil, awaited)
 		return false
 	}
-	a.mark(r, j, placed)
+	a.mark(r, from, placed)
 	return true
 }
 
 // confirm notes that the owner has heard of a block.
-func (s *assemblies) confirm(j *Joined, r *wire.Request) {
+func (s *assemblies) confirm(from *origin, r *wire.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.pieces[int(r.Piece)]
@@ -159,20 +159,20 @@ func (s *assemblies) confirm(j *Joined, r *wire.Request) {
 	}
 	first, end := unitSpan(r)
 	for k := first; k < end; k++ {
-		if u := &a.units[k]; u.from == j && u.state == placed {
+		if u := &a.units[k]; u.from == from && u.state == placed {
 			u.state = confirmed
 		}
 	}
 }
 
 // drop makes what has come on a connection and was not confirmed void, and what may still come on it.
-func (s *assemblies) drop(j *Joined) {
+func (s *assemblies) drop(from *origin) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j.dropped = true
+	from.dropped = true
 	for _, a := range s.pieces {
 		for k := range a.units {
-			if u := &a.units[k]; u.from == j && u.state == placed {
+			if u := &a.units[k]; u.from == from && u.state == placed {
 				*u = unit{}
 			}
 		}
@@ -216,18 +216,18 @@ func (s *assemblies) giveBack(a *assembly) {
 }
 
 // newAssembly makes a piece. A transfer that holds no memory waits for some; one that does may be what others wait for.
-func (s *assemblies) newAssembly(j *Joined, piece int) (*assembly, error) {
+func (s *assemblies) newAssembly(from *origin, piece int) (*assembly, error) {
 	_, length := s.object.PieceRange(piece)
 	a := &assembly{units: make([]unit, max(1, (length+shoal.BlockUnit-1)/shoal.BlockUnit)), pooled: true}
-	j.conn.waiting.Store(true)
-	defer j.conn.waiting.Store(false)
-	ctx, cancel := context.WithTimeout(j.conn.ctx, bufferPatience)
+	from.waiting.Store(true)
+	defer from.waiting.Store(false)
+	ctx, cancel := context.WithTimeout(from.ctx, bufferPatience)
 	defer cancel()
 	var err error
 	if a.buf, err = s.buffers.Get(ctx, int(length)); err == nil {
 		return a, nil
 	}
-	if err = context.Cause(j.conn.ctx); err != nil {
+	if err = context.Cause(from.ctx); err != nil {
 		return nil, err
 	}
 	a.buf, a.pooled = make([]byte, length), false
@@ -235,7 +235,7 @@ func (s *assemblies) newAssembly(j *Joined, piece int) (*assembly, error) {
 }
 
 // senders are the sources of a whole piece, with how many of its bytes came from each.
-func (a *assembly) senders(yield func(*Joined, int64) bool) {
+func (a *assembly) senders(yield func(*origin, int64) bool) {
 	for k := 0; k < len(a.units); {
 		begin := k
 		for k < len(a.units) && a.units[k].from == a.units[begin].from {

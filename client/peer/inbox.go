@@ -11,9 +11,9 @@ import (
 // event is an engine's event on its way to it, with what the transfer itself needs of it.
 type event struct {
 	swarm.Event
-	joined  *Joined          // the connection it came from
+	joined  supplier         // what it came from
 	sources []tracker.Source // with Found
-	proof   *shoal.Manifest  // with ManifestVerified
+	proof   *shoal.Manifest  // with ManifestVerified, and kept
 	part    destination      // with Opened
 	whole   *assembly        // with PieceVerified and PieceBad: what the piece was made of
 	values  []shoal.Hash     // with PieceBad: of its blocks of 16 KiB
@@ -24,6 +24,7 @@ type event struct {
 	ticket    bool    // there is another ticket, or none any more
 	delivered bool    // a stream's reader has everything
 	exchanged *Joined // an EXCHANGE is over
+	kept      bool    // the server has answered for the manifest; err is why it has none
 }
 
 // inbox is where other goroutines leave events. It never makes them wait: how much is in it is bounded by what was asked

@@ -12,26 +12,28 @@ import (
 	"shoal/wire"
 )
 
-// sink takes what comes from a peer for one transfer. Its methods are called by the connection's reading goroutine, or by
+// sink takes what comes from suppliers for one transfer. Its methods are called by the connection's reading goroutine, or by
 // who asks for something on a connection that has ended. They must not block, but for block, which may wait for memory.
 type sink interface {
-	// connected: the swarm was joined. What follows comes after it, and the sink must leave j some day.
-	connected(j *Joined)
+	// connected: the supplier is there, and has all pieces, or those of the bitfield. What follows comes after it, and the
+	// sink must leave j some day.
+	connected(j supplier, whole bool, bitfield []byte)
 	// have: the peer has these further pieces.
-	have(j *Joined, pieces []uint32)
+	have(j supplier, pieces []uint32)
 	// choked: the peer sends no blocks for now, or does again.
-	choked(j *Joined, choked bool)
+	choked(j supplier, choked bool)
 	// block: the peer sends a block that was asked for, and perhaps canceled; read fills a buffer with all of it. What is
 	// not read is thrown away. An error is passed to refused.
-	block(j *Joined, r *wire.Request, read func([]byte) error) error
+	block(j supplier, r *wire.Request, read func([]byte) error) error
 	// refused: the peer answered the request for a block by an error.
-	refused(j *Joined, r *wire.Request, err error)
+	refused(j supplier, r *wire.Request, err error)
 	// lost: the swarm or its connection ended.
-	lost(j *Joined, err error)
+	lost(j supplier, err error)
 }
 
 // Joined is a transfer's part in a connection: a swarm that was joined on it.
 type Joined struct {
+	*origin
 	conn     *conn
 	sink     sink
 	swarm    shoal.Swarm
@@ -42,8 +44,6 @@ type Joined struct {
 	isChoked bool      // the reading goroutine's
 	told     []byte    // the pieces that the peer was told are here; nil where it is told of none; the owner's
 	state    joinState // the conn's mu guards it
-	heard    int64     // the owner's: bytes received on the connection when it looked last
-	dropped  bool      // what comes is void; the sink's
 
 	// The owner's: when the next EXCHANGE is due, from the transfer's beginning, whether one waits for its reply, and
 	// whether there was any.
@@ -71,7 +71,10 @@ type wantedBlock struct {
 
 // join joins a swarm on the connection, with a ticket if one is needed. If it returns nil, to has been told.
 func (c *conn) join(ctx context.Context, sw shoal.Swarm, ticket []byte, to sink) error {
-	j := &Joined{conn: c, sink: to, swarm: sw, ticket: ticket, requests: map[wire.Request]*wantedBlock{}}
+	j := &Joined{
+		origin: &origin{id: c.id, ctx: c.ctx, waiting: &c.waiting},
+		conn:   c, sink: to, swarm: sw, ticket: ticket, requests: map[wire.Request]*wantedBlock{},
+	}
 	done := make(chan error, 1)
 	c.link.Start(wire.KindJoin, &wire.Join{Swarm: sw, Ticket: ticket}, func(f wire.Frame, err error) {
 		if err == nil {
@@ -123,7 +126,7 @@ func (j *Joined) opened(f wire.Frame) error {
 	default:
 		j.state = isOpen
 		j.conn.joined[j.handle] = j
-		j.sink.connected(j)
+		j.sink.connected(j, j.whole, bytes.Clone(j.bitfield))
 	}
 	return nil
 }
@@ -153,6 +156,12 @@ func (j *Joined) leave() {
 	}
 	j.conn.pool.release(j.conn)
 }
+
+func (j *Joined) received() int64 { return j.conn.link.Received() }
+
+func (j *Joined) curious() bool { return j.told != nil }
+
+func (j *Joined) fail(why error) { j.conn.link.Close(why) }
 
 // manifest fetches what should prove the object. It is not verified.
 func (j *Joined) manifest(ctx context.Context) (*shoal.Manifest, error) {

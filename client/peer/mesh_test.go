@@ -131,6 +131,10 @@ func (nd *node) alone(_ context.Context, sw shoal.Swarm) bool {
 }
 
 // LookupFile and Offer make the node a Tracker.
+func (nd *node) KeptManifest(context.Context, shoal.Swarm) (*shoal.Manifest, error) {
+	return nil, shoal.Errorf(shoal.NotFound, "no manifest is kept")
+}
+
 func (nd *node) LookupFile(_ context.Context, _ shoal.Group, id shoal.FileID) (*tracker.Found, error) {
 	if nd.down.Load() {
 		return nil, shoal.Errorf(shoal.Unreachable, "no server")

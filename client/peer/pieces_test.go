@@ -17,22 +17,22 @@ import (
 // taker is a sink that keeps what comes.
 type taker struct {
 	mu     sync.Mutex // guards the rest
-	joined *Joined
+	joined supplier
 	pieces map[int][]byte
 	errs   []error
 }
 
-func (k *taker) connected(j *Joined) {
+func (k *taker) connected(j supplier, _ bool, _ []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.joined = j
 }
 
-func (k *taker) have(*Joined, []uint32) {}
+func (k *taker) have(supplier, []uint32) {}
 
-func (k *taker) choked(*Joined, bool) {}
+func (k *taker) choked(supplier, bool) {}
 
-func (k *taker) block(_ *Joined, r *wire.Request, read func([]byte) error) error {
+func (k *taker) block(_ supplier, r *wire.Request, read func([]byte) error) error {
 	data := make([]byte, r.Length)
 	err := read(data)
 	k.mu.Lock()
@@ -44,9 +44,9 @@ func (k *taker) block(_ *Joined, r *wire.Request, read func([]byte) error) error
 	return err
 }
 
-func (k *taker) refused(_ *Joined, _ *wire.Request, err error) { k.lost(nil, err) }
+func (k *taker) refused(_ supplier, _ *wire.Request, err error) { k.lost(nil, err) }
 
-func (k *taker) lost(_ *Joined, err error) {
+func (k *taker) lost(_ supplier, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.errs = append(k.errs, err)
@@ -106,8 +106,8 @@ func TestPiecesOfManyBlocks(t *testing.T) {
 		}
 		fetch(9) // one block of it is refused
 		synctest.Wait()
-		if len(k.errs) != 1 || len(k.joined.requests) != 0 {
-			t.Errorf("got errors %v, and %d requests are open", k.errs, len(k.joined.requests))
+		if len(k.errs) != 1 || len(k.joined.(*Joined).requests) != 0 {
+			t.Errorf("got errors %v, and %d requests are open", k.errs, len(k.joined.(*Joined).requests))
 		}
 		k.joined.leave()
 		w.pool.Wait()

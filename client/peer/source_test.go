@@ -32,6 +32,7 @@ type world struct {
 	offers  []int
 	lookups int
 	known   []tracker.Source // that a lookup finds
+	kept    *shoal.Manifest  // that the server keeps
 }
 
 // scripted is a peer that answers frame by frame as a test wants it to; where that wants nothing, as it should.
@@ -220,6 +221,16 @@ func (w *world) LookupFile(context.Context, shoal.Group, shoal.FileID) (*tracker
 		return nil, shoal.Errorf(shoal.Unreachable, "no server")
 	}
 	return &tracker.Found{Object: w.file.Object(), Sources: w.known}, nil
+}
+
+// KeptManifest is as a server that keeps it says.
+func (w *world) KeptManifest(context.Context, shoal.Swarm) (*shoal.Manifest, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.kept == nil {
+		return nil, shoal.Errorf(shoal.NotFound, "no manifest is kept")
+	}
+	return w.kept, nil
 }
 
 func (w *world) Offer(_ shoal.Swarm, pieces int) {

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"shoal"
+	"shoal/client/mirror"
 	"shoal/client/store"
 	"shoal/client/swarm"
 	"shoal/client/tickets"
@@ -19,6 +20,8 @@ import (
 // Tracker is what a transfer needs of the session with a server.
 type Tracker interface {
 	LookupFile(ctx context.Context, group shoal.Group, file shoal.FileID) (*tracker.Found, error)
+	// KeptManifest is what proves the swarm's object, verified, as the server keeps it for what has mirrors.
+	KeptManifest(ctx context.Context, swarm shoal.Swarm) (*shoal.Manifest, error)
 	Offer(swarm shoal.Swarm, pieces int)
 }
 
@@ -64,9 +67,18 @@ type Status struct {
 type SourceStatus struct {
 	Device    shoal.DeviceID
 	Session   uint64
+	Mirror    string // HOST or HOST:PORT, of one
 	Connected bool
 	Bytes     int64 // verified bytes that came from it
 	Reason    string
+}
+
+// name is what people know the source by.
+func (s SourceStatus) name() string {
+	if s.Mirror != "" {
+		return "the mirror at " + s.Mirror
+	}
+	return s.Device.String()
 }
 
 // transfer is a Transfer that runs. Its goroutine owns everything but what is marked.
@@ -81,6 +93,7 @@ type transfer struct {
 	status  Status
 	offered int  // pieces the server was told of
 	opening bool // the part is being opened, or is open
+	asking  bool // the server for the manifest
 	shelved bool // what is there is served
 	result  error
 	ended   bool
@@ -104,7 +117,8 @@ type transfer struct {
 // source is what the transfer knows of one source.
 type source struct {
 	tracker.Source
-	joined *Joined            // nil unless connected
+	mirror *mirror.Source     // nil for a peer
+	joined supplier           // nil unless connected
 	cancel context.CancelFunc // ends an attempt to connect; nil unless there is one
 	why    shoal.Code         // what status.Reason is about
 	status SourceStatus
@@ -230,8 +244,9 @@ func (t *transfer) tick() {
 		if s.joined == nil {
 			continue
 		}
-		if now := s.joined.conn.link.Received(); now != s.joined.heard || s.joined.conn.waiting.Load() {
-			s.joined.heard = now
+		from := s.joined.from()
+		if now := s.joined.received(); now != from.heard || from.waiting.Load() {
+			from.heard = now
 			t.step(swarm.Event{Kind: swarm.Progress, Peer: s.id()})
 		}
 	}

@@ -36,7 +36,7 @@ func (t *transfer) noSources() error {
 	reasons := ""
 	for _, s := range t.order {
 		if s.status.Reason != "" {
-			reasons += "\n  " + s.status.Device.String() + ": " + s.status.Reason
+			reasons += "\n  " + s.status.name() + ": " + s.status.Reason
 		}
 	}
 	return shoal.Errorf(shoal.NoSources, "nothing came for %v from any of %d known sources%s%s", t.Timeout, len(t.order), t.kept(), reasons)

@@ -30,8 +30,8 @@ func (t *transfer) exchanges() {
 	now := time.Since(t.begin)
 	telling := t.shelved && t.part.Held() > 0
 	for _, s := range t.order {
-		j := s.joined
-		if j == nil || j.exchanging {
+		j, isPeer := s.joined.(*Joined)
+		if !isPeer || j.exchanging {
 			continue
 		}
 		if j.exchangeAt == 0 {
@@ -39,7 +39,7 @@ func (t *transfer) exchanges() {
 		}
 		if now >= j.exchangeAt || telling && !j.exchanged {
 			j.exchanging, j.exchanged, j.exchangeAt = true, true, now+exchangeEvery
-			t.exchange(s, telling)
+			t.exchange(j, telling)
 		}
 	}
 	if now >= t.meetAt {
@@ -49,8 +49,8 @@ func (t *transfer) exchanges() {
 }
 
 // exchange does so with one source, in the background.
-func (t *transfer) exchange(s *source, telling bool) {
-	j, m := s.joined, wire.Exchange{Handle: s.joined.handle, Most: wire.MaxRecords}
+func (t *transfer) exchange(j *Joined, telling bool) {
+	m := wire.Exchange{Handle: j.handle, Most: wire.MaxRecords}
 	switch {
 	case t.From != nil:
 		m.Most = 0
@@ -70,7 +70,7 @@ func (t *transfer) exchange(s *source, telling bool) {
 			}
 		}
 		if err != nil {
-			t.Log.Debug().Err(err).Stringer("device", s.Device).Msg("exchanging records")
+			t.Log.Debug().Err(err).Stringer("device", j.id.Device).Msg("exchanging records")
 		}
 		t.inbox.put(event{exchanged: j})
 	})

@@ -38,15 +38,15 @@ func peersFor(limits ...*Limit) int {
 const mostPeers = 50
 
 // readLimited reads a block as fast as the limits allow. What is not read yet keeps the source from sending more.
-func (t *transfer) readLimited(j *Joined, buf []byte, read func([]byte) error) error {
+func (t *transfer) readLimited(from *origin, buf []byte, read func([]byte) error) error {
 	g := gate{limits: [2]*Limit{&t.limits.Down, t.Pool.Down}}
 	for !g.open() && len(buf) > 0 {
 		n := g.unit(int64(len(buf)))
-		j.conn.waiting.Store(true)
-		passed := g.wait(n, j.conn.ctx.Done())
-		j.conn.waiting.Store(false)
+		from.waiting.Store(true)
+		passed := g.wait(n, from.ctx.Done())
+		from.waiting.Store(false)
 		if !passed {
-			return context.Cause(j.conn.ctx)
+			return context.Cause(from.ctx)
 		}
 		if err := read(buf[:n]); err != nil {
 			return err

@@ -27,11 +27,15 @@ func (t *transfer) found(sources []tracker.Source) {
 		id := swarm.PeerID{Device: found.Device, Session: found.Session}
 		s := t.sources[id]
 		if s == nil {
-			s = &source{status: SourceStatus{Device: found.Device, Session: found.Session}}
+			s = &source{status: SourceStatus{Device: found.Device, Session: found.Session, Mirror: found.Mirror.Host()}}
 			t.sources[id] = s
 			t.order = append(t.order, s)
 		}
 		s.Source = found
+		if found.Mirror != "" {
+			s.mirror = s.mirror.Again(found.Mirror, t.Swarm.Object, found.Private)
+			t.fetchKept()
+		}
 		t.step(swarm.Event{Kind: swarm.Found, Peer: id})
 	}
 }

@@ -13,15 +13,15 @@ import (
 var errElsewhere = shoal.Errorf(shoal.Canceled, "the block is not needed from here any more")
 
 // block implements sink: a block is read into its piece.
-func (t *transfer) block(j *Joined, r *wire.Request, read func([]byte) error) error {
-	buf, a, here, err := t.pieces.place(j, r)
+func (t *transfer) block(j supplier, r *wire.Request, read func([]byte) error) error {
+	buf, a, here, err := t.pieces.place(j.from(), r)
 	if err != nil {
 		return err
 	}
 	switch {
 	case a != nil:
-		err := t.readLimited(j, buf, read)
-		if !t.pieces.done(a, j, r, err) {
+		err := t.readLimited(j.from(), buf, read)
+		if !t.pieces.done(a, j.from(), r, err) {
 			if err == nil {
 				err = errElsewhere
 			}
@@ -34,8 +34,8 @@ func (t *transfer) block(j *Joined, r *wire.Request, read func([]byte) error) er
 	return nil
 }
 
-func blockEvent(kind swarm.EventKind, j *Joined, r *wire.Request) swarm.Event {
-	return swarm.Event{Kind: kind, Peer: j.conn.id, Piece: int(r.Piece), Begin: int(r.Begin), Length: int(r.Length)}
+func blockEvent(kind swarm.EventKind, j supplier, r *wire.Request) swarm.Event {
+	return swarm.Event{Kind: kind, Peer: j.from().id, Piece: int(r.Piece), Begin: int(r.Begin), Length: int(r.Length)}
 }
 
 // request is the one that a block's event is about.
@@ -44,7 +44,7 @@ func (e *event) request() *wire.Request {
 }
 
 // refused implements sink.
-func (t *transfer) refused(j *Joined, r *wire.Request, err error) {
+func (t *transfer) refused(j supplier, r *wire.Request, err error) {
 	e := event{Event: blockEvent(swarm.Refused, j, r), joined: j, err: err}
 	e.Code = shoal.CodeOf(err)
 	if e.Code == shoal.Canceled && err != errElsewhere { // nobody has canceled it
@@ -78,8 +78,8 @@ func (t *transfer) verify(piece int) {
 // settled takes the outcome of verify. A piece that is there counts for those it came from.
 func (t *transfer) settled(e event) {
 	defer t.pieces.giveBack(e.whole)
-	for j, n := range e.whole.senders {
-		s := t.sources[j.conn.id]
+	for from, n := range e.whole.senders {
+		s := t.sources[from.id]
 		if e.Kind == swarm.PieceBad {
 			s.explain(e.err)
 			t.Log.Debug().Err(e.err).Stringer("device", s.Device).Int("piece", e.Piece).Msg("a source failed")
@@ -90,7 +90,7 @@ func (t *transfer) settled(e event) {
 		if t.shelved {
 			t.Shelf.Gave(t.Swarm, s.Device, n)
 		}
-		if j == s.joined { // what was written after the connection was dropped excuses nothing
+		if s.joined != nil && from == s.joined.from() { // what was written after the connection was dropped excuses nothing
 			s.why, s.status.Reason = 0, ""
 		}
 	}
@@ -114,7 +114,7 @@ func (t *transfer) settled(e event) {
 func (t *transfer) fetchHashes(s *source, piece int) {
 	j, bad := s.joined, t.bad[piece]
 	t.helpers.Go(func() {
-		e := event{Event: swarm.Event{Kind: swarm.HashesRefused, Peer: j.conn.id, Piece: piece}, joined: j}
+		e := event{Event: swarm.Event{Kind: swarm.HashesRefused, Peer: j.from().id, Piece: piece}, joined: j}
 		var values []shoal.Hash
 		values, e.err = j.hashes(t.ctx, piece)
 		if e.err == nil {

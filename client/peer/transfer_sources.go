@@ -23,6 +23,10 @@ func (t *transfer) handle(e event) {
 		t.renew()
 		return
 	}
+	if e.kept {
+		t.keptCame(e)
+		return
+	}
 	if e.delivered {
 		t.ended = true
 		return
@@ -56,7 +60,7 @@ func (t *transfer) handle(e event) {
 		if e.joined != s.joined { // it is void
 			return
 		}
-		t.pieces.confirm(e.joined, e.request())
+		t.pieces.confirm(e.joined.from(), e.request())
 	case swarm.PieceVerified, swarm.PieceBad:
 		t.settled(e)
 		return
@@ -97,7 +101,7 @@ func (t *transfer) note(s *source, e event) {
 
 // leave ends the transfer's part in a source's connection.
 func (t *transfer) leave(s *source) {
-	t.pieces.drop(s.joined)
+	t.pieces.drop(s.joined.from())
 	s.joined.leave()
 	s.joined = nil
 }
@@ -118,10 +122,16 @@ func (s *source) explain(err error) {
 func (t *transfer) connect(s *source) {
 	ctx, cancel := context.WithCancel(t.ctx)
 	s.cancel = cancel
-	id, from := s.id(), s.Source
+	id, from, mirror := s.id(), s.Source, s.mirror
 	t.helpers.Go(func() {
 		defer cancel()
-		if err := t.join(ctx, from); err != nil {
+		var err error
+		if mirror != nil {
+			err = t.openMirror(ctx, mirror, origin{id: id})
+		} else {
+			err = t.join(ctx, from)
+		}
+		if err != nil {
 			t.inbox.put(event{Event: swarm.Event{Kind: swarm.Lost, Peer: id}, err: err})
 		}
 	})
@@ -153,7 +163,7 @@ func (t *transfer) drop(s *source, why shoal.Code) {
 	}
 	if why == shoal.Unreachable {
 		s.why, s.status.Reason = why, "it stopped sending"
-		s.joined.conn.link.Close(shoal.Errorf(shoal.Unreachable, "%v stopped sending", s.Device))
+		s.joined.fail(shoal.Errorf(shoal.Unreachable, "%v stopped sending", s.Device))
 	}
 	s.status.Connected = false
 	t.leave(s)
@@ -204,8 +214,8 @@ func (t *transfer) opened(part destination) {
 }
 
 // tell tells a peer of all that is here.
-func (t *transfer) tell(j *Joined) {
-	if j.told == nil || !t.shelved {
+func (t *transfer) tell(j supplier) {
+	if !j.curious() || !t.shelved {
 		return
 	}
 	var held []int
@@ -237,26 +247,27 @@ func heldBytes(c store.Content) (n int64) {
 // The transfer is the sink of its connections: what comes is verified and written where it arrives, in the connection's
 // goroutine, and the owner hears of the outcome.
 
-func (t *transfer) connected(j *Joined) {
+func (t *transfer) connected(j supplier, whole bool, bitfield []byte) {
+	_, mute := j.(*mirrored)
 	t.inbox.put(event{
-		Event: swarm.Event{Kind: swarm.Connected, Peer: j.conn.id, Whole: j.whole, Bitfield: slices.Clone(j.bitfield)}, joined: j,
+		Event: swarm.Event{Kind: swarm.Connected, Peer: j.from().id, Whole: whole, Bitfield: bitfield, Mute: mute}, joined: j,
 	})
 }
 
-func (t *transfer) have(j *Joined, pieces []uint32) {
+func (t *transfer) have(j supplier, pieces []uint32) {
 	for _, p := range pieces {
-		t.inbox.put(event{Event: swarm.Event{Kind: swarm.Have, Peer: j.conn.id, Piece: int(p)}, joined: j})
+		t.inbox.put(event{Event: swarm.Event{Kind: swarm.Have, Peer: j.from().id, Piece: int(p)}, joined: j})
 	}
 }
 
-func (t *transfer) choked(j *Joined, choked bool) {
+func (t *transfer) choked(j supplier, choked bool) {
 	kind := swarm.Unchoked
 	if choked {
 		kind = swarm.Choked
 	}
-	t.inbox.put(event{Event: swarm.Event{Kind: kind, Peer: j.conn.id}, joined: j})
+	t.inbox.put(event{Event: swarm.Event{Kind: kind, Peer: j.from().id}, joined: j})
 }
 
-func (t *transfer) lost(j *Joined, err error) {
-	t.inbox.put(event{Event: swarm.Event{Kind: swarm.Lost, Peer: j.conn.id}, joined: j, err: err})
+func (t *transfer) lost(j supplier, err error) {
+	t.inbox.put(event{Event: swarm.Event{Kind: swarm.Lost, Peer: j.from().id}, joined: j, err: err})
 }

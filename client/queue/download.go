@@ -85,9 +85,10 @@ type Download struct {
 	Took  time.Duration `json:"took,omitempty"` // how long it has been running, in all attempts
 }
 
-// Share is what came from one device.
+// Share is what came from one device or mirror.
 type Share struct {
-	Device    shoal.DeviceID `json:"device"`
+	Device    shoal.DeviceID `json:"device"`           // for a mirror what stands for it
+	Mirror    string         `json:"mirror,omitempty"` // its host
 	Connected bool           `json:"connected,omitempty"`
 	Bytes     int64          `json:"bytes"` // verified
 }

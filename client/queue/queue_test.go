@@ -344,7 +344,7 @@ func TestProgress(t *testing.T) {
 		if d.Rate < 0.99*mib || d.Rate > 1.01*mib || d.Held != status.Held || d.State != Running || d.Took != 10*time.Second {
 			t.Errorf("while it runs: %+v", d)
 		}
-		if want := []Share{{shoal.DeviceID{2}, false, 3 * mib}, {shoal.DeviceID{1}, true, 2 * mib}}; !slices.Equal(d.Shares, want) {
+		if want := []Share{{Device: shoal.DeviceID{2}, Bytes: 3 * mib}, {Device: shoal.DeviceID{1}, Connected: true, Bytes: 2 * mib}}; !slices.Equal(d.Shares, want) {
 			t.Errorf("the shares are %+v, want %+v", d.Shares, want)
 		}
 		status.Held, status.Resumed = status.Held+5*mib, 5*mib // as when a part is opened: nothing has come

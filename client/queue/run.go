@@ -72,7 +72,7 @@ func (r *run) describe(d *Download, now time.Time) {
 	shares := make([]Share, 0, len(p.Sources))
 	for _, s := range p.Sources {
 		if s.Bytes > 0 || s.Connected {
-			shares = addShares(shares, []Share{{s.Device, s.Connected, s.Bytes}})
+			shares = addShares(shares, []Share{{s.Device, s.Mirror, s.Connected, s.Bytes}})
 		}
 	}
 	d.Shares = addShares(d.Shares, shares)

@@ -95,7 +95,7 @@ func (e *Engine) investigate(actions []Action) []Action {
 		}
 		var who *peer
 		for _, p := range e.present {
-			if p.hashes || !p.hasPiece(d.piece) || p == d.asked {
+			if p.hashes || p.mute || !p.hasPiece(d.piece) || p == d.asked {
 				continue
 			}
 			if who == nil || slices.Contains(d.from, who.number) && !slices.Contains(d.from, p.number) {

@@ -41,7 +41,7 @@ func (e *Engine) isConnected(p *peer, ev Event) {
 	if p.phase != connecting {
 		return
 	}
-	p.phase, p.whole, p.choked, p.since, p.heard, p.arrived = present, ev.Whole, ev.Choked, e.now, e.now, e.now
+	p.phase, p.whole, p.choked, p.mute, p.since, p.heard, p.arrived = present, ev.Whole, ev.Choked, ev.Mute, e.now, e.now, e.now
 	e.present = append(e.present, p)
 	if p.whole {
 		e.wholes++
@@ -146,7 +146,7 @@ func (e *Engine) askManifest(actions []Action) []Action {
 		switch {
 		case p.manifest && e.now-p.arrived < askNext:
 			return actions
-		case !p.manifest && next == nil:
+		case !p.manifest && !p.mute && next == nil:
 			next = p
 		}
 	}

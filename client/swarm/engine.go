@@ -149,6 +149,8 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 		actions = e.blame(ev, actions)
 	case Reach:
 		e.extend(ev.Piece)
+	case Proven:
+		e.proven = true
 	default:
 		if p := e.index.Find(&ev.Peer); p != nil {
 			actions = e.fromPeer(p, ev, actions)

@@ -315,3 +315,34 @@ func TestStepDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a step, after %d pieces", n, done)
 	}
 }
+
+// A mute peer gives blocks, and is asked for nothing else: a manifest from elsewhere will do, and HASHES are not its to give.
+func TestMutePeer(t *testing.T) {
+	w := newWorld(t, 4, Config{}, unproven)
+	e := w.engine
+	step := func(ev Event) []Action { return e.Step(ev, nil) }
+	step(Event{Kind: Found, Peer: id(1)})
+	if got := step(Event{Kind: Connected, Peer: id(1), Whole: true, Mute: true}); len(got) != 1 || got[0].Kind != Wait {
+		t.Fatal("before the manifest is known", got)
+	}
+	if got := step(Event{Kind: Proven}); len(got) > 0 {
+		t.Fatal("the manifest is known", got)
+	}
+	if got := step(Event{Kind: Opened}); len(got) == 0 || got[0].Kind != Request {
+		t.Fatal("pieces can be written", got)
+	}
+	a := e.partials[0]
+	e.disputes = append(e.disputes, dispute{piece: a.piece, length: a.length, from: make([]uint16, len(a.units))})
+	if got := e.investigate(nil); len(got) > 0 {
+		t.Fatal("asked for HASHES", got)
+	}
+	step(Event{Kind: Found, Peer: id(2)})
+	for _, got := range step(Event{Kind: Connected, Peer: id(2), Whole: true}) {
+		if got.Kind == FetchHashes && got.Peer != id(2) {
+			t.Fatal("asked for HASHES", got)
+		}
+	}
+	if got := e.disputes[0].asked; got != e.peer(id(2)) {
+		t.Fatal("nobody is asked for HASHES")
+	}
+}

@@ -19,12 +19,13 @@ type PeerID struct {
 // EventKind says what happened.
 type EventKind uint8
 
-// The events. Peer is set in all but Opened, PieceVerified, PieceBad, BlockBad, Tick and Reach.
+// The events. Peer is set in all but Opened, PieceVerified, PieceBad, BlockBad, Tick, Reach and Proven.
 const (
 	// Found: the peer is said to be a source. Repeating it is harmless.
 	Found EventKind = iota + 1
 	// Connected: a Connect has succeeded; Whole or Bitfield (PROTOCOL.md's form, kept by the engine) tell what it has,
-	// and Choked whether it gives nothing for now.
+	// Choked whether it gives nothing for now, and Mute whether it gives blocks and nothing else: neither the manifest nor
+	// HASHES.
 	Connected
 	// Lost: a Connect has failed, or the connection or the peer's swarm ended. Its requests are void.
 	Lost
@@ -70,6 +71,8 @@ const (
 	Tick
 	// Reach: with Config.Reach, the pieces before Piece may be asked for from now on.
 	Reach
+	// Proven: a manifest that proves the object has come from elsewhere. Opened must follow.
+	Proven
 )
 
 // Event is something that happened at Now, a time since the transfer began.
@@ -77,6 +80,7 @@ type Event struct {
 	Kind          EventKind
 	Code          shoal.Code
 	Whole, Choked bool
+	Mute          bool
 	Now           time.Duration
 	Delay         time.Duration
 	Peer          PeerID

@@ -23,7 +23,7 @@ func FuzzEngine(f *testing.F) {
 		var now time.Duration
 		ended := false
 		for ; len(script) >= 3; script = script[3:] {
-			ev := Event{Kind: EventKind(script[0] % 23), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
+			ev := Event{Kind: EventKind(script[0] % 24), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
 			switch ev.Kind {
 			case BlockArrived, Refused, BlockBad: // of what was asked for, or of anything
 				if p := e.peer(ev.Peer); p != nil && len(p.requests) > 0 && script[2]%4 > 0 {
@@ -37,6 +37,7 @@ func FuzzEngine(f *testing.F) {
 			case Tick:
 				now += time.Duration(script[1]) * TickEvery
 			case Connected, Opened:
+				ev.Mute = script[1]%2 > 0
 				ev.Whole = script[2] == 255
 				ev.Bitfield = make([]byte, script[2]%5)
 				for i := range ev.Bitfield {

@@ -34,6 +34,7 @@ type peer struct {
 	late     bool // it stalls: others are asked for what it owes
 	manifest bool // asked for the manifest
 	hashes   bool // asked for HASHES
+	mute     bool // it gives blocks alone
 	has      bitfield
 	requests []request // in the order in which they were made
 	asked    int       // bytes of them

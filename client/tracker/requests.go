@@ -9,12 +9,15 @@ import (
 	"shoal/wire"
 )
 
-// Source is a process that serves an object, at addresses that its device has signed.
+// Source is a process that serves an object, at addresses that its device has signed; or a mirror of the object.
 type Source struct {
 	Device    shoal.DeviceID
 	Session   uint64 // tells apart the processes of one device
 	Pieces    int
 	Addresses []identity.Candidate // those of this process's own transport, best first
+
+	Mirror  shoal.Mirror // where it is, for a mirror: then Device stands for it, and is nobody's; else ""
+	Private bool         // a mirror may be in a private network
 }
 
 // Found is an object and who has it.
@@ -24,7 +27,8 @@ type Found struct {
 	Whole   int // sources that have all of it, and those that have a part, as the server counts them
 	Partial int
 	Facts   shoal.Facts
-	Sources []Source // up to 50 that can be asked
+	Sources []Source // up to 50 that can be asked, and the mirrors
+	Mirrors []shoal.Mirror
 }
 
 // Ping asks the server for a sign of life.
@@ -35,11 +39,15 @@ func (t *Tracker) Ping(ctx context.Context) error {
 // Publish makes name stand for o in the group, now and after every reconnection. The error has code NameTaken where
 // the name stands for something else.
 func (t *Tracker) Publish(ctx context.Context, group shoal.Group, name shoal.Name, o shoal.Object, sample Sample) error {
-	m := wire.Publish{Sequence: t.nextSequence(), Group: group, Name: name, Content: o, Head: sample.of(o)}
-	if err := t.call(ctx, wire.KindPublish, &m, &wire.MutationReply{}); err != nil {
+	return t.publish(ctx, &wire.Publish{Group: group, Name: name, Content: o}, sample)
+}
+
+func (t *Tracker) publish(ctx context.Context, m *wire.Publish, sample Sample) error {
+	m.Sequence, m.Head = t.nextSequence(), sample.of(m.Content)
+	if err := t.call(ctx, wire.KindPublish, m, &wire.MutationReply{}); err != nil {
 		return err
 	}
-	t.Restore(group, name, o, sample)
+	t.Restore(m.Group, m.Name, m.Content, sample)
 	return nil
 }
 
@@ -105,6 +113,7 @@ func (t *Tracker) lookup(ctx context.Context, m *wire.Lookup) (*Found, error) {
 	}
 	found := &Found{
 		Name: reply.Name, Object: reply.Content, Whole: int(reply.Whole), Partial: int(reply.Partial), Facts: *reply.Facts,
+		Sources: mirrorSources(&reply), Mirrors: reply.Mirrors,
 	}
 	for _, s := range reply.Sources {
 		source := Source{Device: s.Device, Session: s.Session, Pieces: int(s.Pieces)}

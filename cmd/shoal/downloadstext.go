@@ -95,7 +95,7 @@ func targetOf(d queue.Download) string {
 func downloadEvent(d queue.Download) map[string]any {
 	shares := []share{}
 	for _, s := range d.Shares {
-		shares = append(shares, share{s.Device.String(), s.Connected, s.Bytes})
+		shares = append(shares, shareOf(s.Device, s.Mirror, s.Connected, s.Bytes))
 	}
 	event := map[string]any{
 		"event": "download", "id": d.ID, "state": d.State, "target": targetOf(d), "held": d.Held, "size": d.Size, "rate": int64(d.Rate),
@@ -207,7 +207,7 @@ func sharesLine(shares []queue.Share) string {
 	const most = 6
 	var parts []string
 	for _, s := range shares[:min(len(shares), most)] {
-		parts = append(parts, fmt.Sprintf("%.8s %.0f%%", s.Device, 100*float64(s.Bytes)/float64(max(1, came))))
+		parts = append(parts, fmt.Sprintf("%s %.0f%%", sourceText(s.Device, s.Mirror), 100*float64(s.Bytes)/float64(max(1, came))))
 	}
 	if len(shares) > most {
 		parts = append(parts, fmt.Sprintf("and %d more", len(shares)-most))

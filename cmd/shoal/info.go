@@ -16,7 +16,7 @@ func newInfo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info [GROUP/]NAME|[GROUP/]FILEID",
 		Short: "Show what is known of one published file",
-		Long: "Show what is known of one published file: its FileID, size and sources, and what the server was told of its content:\n" +
+		Long: "Show what is known of one published file: its FileID, size, sources and mirrors, and what the server was told of its content:\n" +
 			"media type, category, text encoding, an image's width and height, the kind of archive, a program's platform.",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, targets []string) error {
@@ -34,9 +34,13 @@ func newInfo() *cobra.Command {
 				return err
 			}
 			if c.json {
+				mirrors := found.Mirrors
+				if mirrors == nil {
+					mirrors = []shoal.Mirror{}
+				}
 				printJSON(map[string]any{
 					"group": group, "name": found.Name, "size": found.Object.Size, "file": found.Object.ID, "sources": found.Whole, "partial": found.Partial,
-					"facts": found.Facts,
+					"facts": found.Facts, "mirrors": mirrors,
 				})
 				return nil
 			}
@@ -60,6 +64,9 @@ func printInfo(found *tracker.Found) error {
 	row("FileID", found.Object.ID.String())
 	row("size", fmt.Sprintf("%s (%d bytes)", bytesText(found.Object.Size), found.Object.Size))
 	row("sources", fmt.Sprintf("%d with all of it, %d with a part", found.Whole, found.Partial))
+	for _, m := range found.Mirrors {
+		row("mirror", string(m))
+	}
 	row("type", typeText(f))
 	row("category", f.Category)
 	row("encoding", f.Encoding)

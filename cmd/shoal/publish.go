@@ -18,17 +18,25 @@ func newPublish() *cobra.Command {
 	var c common
 	var noSample bool
 	var into string
+	var urls []string
 	cmd := &cobra.Command{
 		Use:   "publish FILE...",
 		Short: "Publish files: by the running peer, or in the foreground",
 		Long: "Publish files under their names. The peer that runs with the same --state serves them from where they are;\n" +
 			"without one, this command serves them itself until it is interrupted. The server gets the first 3 KiB of each file,\n" +
-			"to tell what it is, unless --no-sample keeps them back.",
+			"to tell what it is, unless --no-sample keeps them back.\n\n" +
+			"With --mirror a web server that has the file, too, is one more source: whatever comes from there is verified like the\n" +
+			"rest, and files of up to some hundred MiB can be had from there while no peer runs. Every member sees the URL. To\n" +
+			"replace the mirrors, publish the file again with others; to have none any more, unpublish it first.",
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			group, err := shoal.ParseGroup(into)
 			if err != nil {
 				return fmt.Errorf("--group: %w", err)
+			}
+			mirrors, err := parseMirrors(urls, len(files))
+			if err != nil {
+				return fmt.Errorf("--mirror: %w", err)
 			}
 			daemon, err := client.FindDaemon(c.state)
 			if err != nil {
@@ -37,20 +45,36 @@ func newPublish() *cobra.Command {
 			if daemon != nil {
 				defer daemon.Close()
 				return publishAll(files, c.json, func(name shoal.Name, path string, hashed func(int64)) (shoal.Object, error) {
-					return daemon.Publish(cmd.Context(), group, name, path, client.Sampling(!noSample), hashed)
+					return daemon.Publish(cmd.Context(), group, name, path, client.Sampling(!noSample), mirrors, hashed)
 				})
 			}
-			return publishHere(cmd.Context(), &c, group, files, client.Sampling(!noSample))
+			return publishHere(cmd.Context(), &c, group, files, client.Sampling(!noSample), mirrors)
 		},
 	}
 	c.add(cmd)
 	cmd.Flags().StringVarP(&into, "group", "g", string(shoal.Public), "the group to publish in")
+	cmd.Flags().StringArrayVar(&urls, "mirror", nil, "the URL of the same file on a web server; can be repeated, for one FILE")
 	cmd.Flags().BoolVar(&noSample, "no-sample", false, "give nothing of the files' content to the server")
 	return cmd
 }
 
+// parseMirrors reads the URLs of one file.
+func parseMirrors(urls []string, files int) (mirrors []shoal.Mirror, err error) {
+	if len(urls) > 0 && files > 1 {
+		return nil, shoal.Errorf(shoal.BadRequest, "mirrors are of one file, and %d are named; publish them one by one", files)
+	}
+	for _, url := range urls {
+		m, err := shoal.ParseMirror(url)
+		if err != nil {
+			return nil, err
+		}
+		mirrors = append(mirrors, m)
+	}
+	return mirrors, shoal.CheckMirrors(mirrors)
+}
+
 // publishHere serves the files from this process.
-func publishHere(ctx context.Context, c *common, group shoal.Group, files []string, sampling client.Sampling) error {
+func publishHere(ctx context.Context, c *common, group shoal.Group, files []string, sampling client.Sampling, mirrors []shoal.Mirror) error {
 	config, err := c.config(zerolog.WarnLevel)
 	if err != nil {
 		return err
@@ -68,7 +92,7 @@ func publishHere(ctx context.Context, c *common, group shoal.Group, files []stri
 		if err != nil {
 			return shoal.Object{}, err
 		}
-		if err := cl.Publish(ctx, group, name, file, sampling); err != nil {
+		if err := cl.Publish(ctx, group, name, file, sampling, mirrors...); err != nil {
 			_ = file.Close() // only ever read
 			return shoal.Object{}, err
 		}

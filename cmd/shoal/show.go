@@ -154,7 +154,8 @@ func (i *item) text() string {
 
 // share is what one source has given.
 type share struct {
-	Device    string `json:"device"`
+	Device    string `json:"device,omitempty"`
+	Mirror    string `json:"mirror,omitempty"` // its host, of a source that is one
 	Connected bool   `json:"connected"`
 	Bytes     int64  `json:"bytes"`
 }
@@ -162,9 +163,25 @@ type share struct {
 func sharesOf(s peer.Status) []share {
 	shares := []share{}
 	for _, source := range s.Sources {
-		shares = append(shares, share{source.Device.String(), source.Connected, source.Bytes})
+		shares = append(shares, shareOf(source.Device, source.Mirror, source.Connected, source.Bytes))
 	}
 	return shares
+}
+
+func shareOf(device shoal.DeviceID, mirror string, connected bool, bytes int64) share {
+	s := share{Mirror: mirror, Connected: connected, Bytes: bytes}
+	if mirror == "" {
+		s.Device = device.String()
+	}
+	return s
+}
+
+// sourceText is a source in a line of several: a mirror's host, or the beginning of a device's key.
+func sourceText(device shoal.DeviceID, mirror string) string {
+	if mirror != "" {
+		return mirror
+	}
+	return device.String()[:8]
 }
 
 func countSources(s peer.Status) string {
@@ -188,7 +205,7 @@ func (i *item) sharesText() string {
 	for _, source := range i.status.Sources {
 		if source.Bytes > 0 || source.Connected {
 			percent := 100 * float64(source.Bytes) / float64(max(1, i.status.Held-i.status.Resumed))
-			parts = append(parts, fmt.Sprintf("%.8s %.0f%%", source.Device, percent))
+			parts = append(parts, fmt.Sprintf("%s %.0f%%", sourceText(source.Device, source.Mirror), percent))
 		}
 	}
 	const most = 6
