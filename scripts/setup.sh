@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Unpacked here, not installed: nginx for the benchmark, rpcbind and etcd for the tests, whose Debian packages would start a
+# Unpacked here, not installed: nginx for benchmarks and tests, rpcbind and etcd for the tests, whose Debian packages would start a
 # web server on port 80, a portmapper on port 111 and a database on port 2379.
 rivals=build/rivals
 tools=build/tools
@@ -47,6 +47,7 @@ need_test() {
     has_zeep || missing+=(python3-zeep)
     # What the unpacked one links with.
     has_rpcbind || missing+=(libtirpc3 libwrap0 libsystemd0)
+    has_nginx || missing+=(libpcre2-8-0 libssl3 zlib1g)
 }
 
 # Debian's zeep is found by Debian's Python, which need not be the first one in PATH.
@@ -142,7 +143,7 @@ for group in "$@"; do
 done
 ((${#missing[@]} == 0)) || install_missing
 for group in "$@"; do
-    [[ $group != bench ]] || has_nginx || unpack nginx "$rivals"
+    [[ $group == build ]] || has_nginx || unpack nginx "$rivals"
     [[ $group != test ]] || has_rpcbind || unpack rpcbind "$tools"
     [[ $group != test ]] || has_etcd || unpack etcd-server "$tools" "$etcd_version"
 done

@@ -37,6 +37,7 @@ type event struct {
 // source is one source's share of a download.
 type source struct {
 	Device    string
+	Mirror    string
 	Connected bool
 	Bytes     int64
 }
