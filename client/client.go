@@ -257,7 +257,7 @@ func (c *Client) Publish(ctx context.Context, group shoal.Group, name shoal.Name
 	}
 	swarm := shoal.Swarm{Group: group, Object: file.Object()}
 	c.shelf.Put(swarm, file)
-	c.tracker.Offer(swarm, file.Held())
+	c.tracker.Offer(swarm, nil)
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second,
 		shoal.Errorf(shoal.Unreachable, "the server at %s did not take the announcement; is it running?", c.config.Server))
 	defer cancel()

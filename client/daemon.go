@@ -161,7 +161,7 @@ func (d *Daemon) offer(l label, file *store.File) {
 	}
 	d.files[swarm] = file
 	d.shelf.Put(swarm, file)
-	d.tracker.Offer(swarm, file.Held())
+	d.tracker.Offer(swarm, nil)
 }
 
 // Share makes file stand for name in the group, serves it, and remembers that. It takes the file over. It returns when
@@ -249,7 +249,7 @@ func (d *Daemon) forget(l label, why error) error {
 	d.mu.Unlock()
 	if file != nil {
 		d.shelf.Withdraw(swarm, why)
-		d.tracker.Offer(swarm, 0)
+		d.tracker.Withdraw(swarm)
 		_ = file.Close() // only ever read
 	}
 	return d.catalog.Delete(l.group, l.name)

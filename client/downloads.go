@@ -77,7 +77,7 @@ func (d *Daemon) unserve(swarm shoal.Swarm, why error) {
 	defer d.mu.Unlock()
 	if d.files[swarm] == nil {
 		d.shelf.Withdraw(swarm, shoal.Errorf(shoal.NotFound, "the download here is not served on: %w", why))
-		d.tracker.Offer(swarm, 0)
+		d.tracker.Withdraw(swarm)
 	}
 }
 

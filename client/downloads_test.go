@@ -64,7 +64,7 @@ func share(t *testing.T, s *realmServer, d *Daemon, size int) []byte {
 	must(t, d.Share(t.Context(), "lab", "file", f, NoSample))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.found = &wire.LookupReply{Name: "file", Content: f.Object(), Whole: 1, Facts: &shoal.Facts{}}
+	s.found = &wire.LookupReply{Name: "file", Content: f.Object(), Availability: shoal.Availability{Whole: 1, Least: 1}, Facts: &shoal.Facts{}}
 	return data
 }
 

@@ -113,7 +113,7 @@ func (c *Client) checkMembership(ctx context.Context, group shoal.Group) {
 // withdraw ends serving everything in a group, or one file of it where file is not nil.
 func (c *Client) withdraw(group shoal.Group, file *shoal.FileID, why error) {
 	for _, swarm := range c.shelf.WithdrawGroup(group, file, why) {
-		c.tracker.Offer(swarm, 0)
+		c.tracker.Withdraw(swarm)
 		if c.gone != nil {
 			c.gone(swarm, why)
 		}

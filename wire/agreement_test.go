@@ -200,8 +200,6 @@ func (r *random) repair(m Message) {
 		if m.Mirrors = m.Mirrors[:min(len(m.Mirrors), shoal.MaxMirrors)]; len(m.Mirrors) == 0 {
 			m.Manifest = []byte{}
 		}
-	case *LookupReply:
-		m.Mirrors = m.Mirrors[:min(len(m.Mirrors), shoal.MaxMirrors)]
 	case *Log:
 		m.Level %= lastLevel + 1
 	case *Lookup:
@@ -212,9 +210,47 @@ func (r *random) repair(m Message) {
 		}
 	case *Exchange:
 		m.Most %= MaxRecords + 1
+	case *Announce:
+		for i := range m.Offers {
+			m.Offers[i].Bitfield, m.Offers[i].Pieces = r.bitfield(m.Offers[i].Swarm.Object.Pieces())
+		}
+	case *ListReply:
+		for i := range m.Entries {
+			m.Entries[i].Availability = r.availability(m.Entries[i].Content)
+		}
+	case *LookupReply:
+		m.Mirrors = m.Mirrors[:min(len(m.Mirrors), shoal.MaxMirrors)]
+		m.Missing = []shoal.Span{}
+		if m.Availability = r.availability(m.Content); m.Least == 0 {
+			missing := m.Content.Pieces() - int(m.Above)
+			m.Missing = append(m.Missing, shoal.Span{First: r.Uint32N(m.Above + 1), Count: uint32(missing)})
+		}
 	case *JoinReply:
 		if m.Whole {
 			m.Bitfield = []byte{}
 		}
 	}
+}
+
+// bitfield is some of so many pieces; no bitfield for none or all of them.
+func (r *random) bitfield(pieces int) (b shoal.Bitfield, has uint32) {
+	b = make(shoal.Bitfield, (pieces+7)/8)
+	for range r.IntN(2 * pieces) {
+		i := r.IntN(pieces)
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	if has = uint32(b.Count()); has == 0 || int(has) == pieces {
+		b = shoal.Bitfield{}
+	}
+	return b, has
+}
+
+func (r *random) availability(of shoal.Object) shoal.Availability {
+	a := shoal.Availability{Whole: r.Uint32N(2), Partial: r.Uint32N(3)}
+	a.Least = a.Whole
+	if a.Partial > 0 {
+		a.Least += r.Uint32N(a.Partial)
+		a.Above = r.Uint32N(uint32(of.Pieces()))
+	}
+	return a
 }

@@ -15,6 +15,7 @@ const (
 	MaxSources    = 50
 	MaxList       = 1000
 	MaxOffers     = 500
+	MaxMissing    = 256 // spans of pieces that nobody has
 	MaxHave       = 1024
 	MaxRecords    = 50
 	MaxLines      = 524288

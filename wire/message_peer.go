@@ -19,7 +19,7 @@ type Join struct {
 type JoinReply struct {
 	Handle   uint32
 	Whole    bool
-	Bitfield []byte
+	Bitfield shoal.Bitfield
 }
 
 // Leave closes a handle.

@@ -37,13 +37,12 @@ type List struct {
 	Limit uint32
 }
 
-// Entry is one published name; Whole and Partial count its sources.
+// Entry is one published name, and how many copies there are.
 type Entry struct {
 	Name    shoal.Name
 	Content shoal.Object
-	Whole   uint32
-	Partial uint32
-	Facts   *shoal.Facts // nil for none; not to be changed, as others may share it
+	shoal.Availability
+	Facts *shoal.Facts // nil for none; not to be changed, as others may share it
 }
 
 // ListReply is a part of the list.
@@ -68,24 +67,26 @@ type Source struct {
 	Candidates []byte
 }
 
-// LookupReply is an object and who has it. Whole and Partial count all its sources.
+// LookupReply is an object and who has it. The Availability counts all its sources.
 type LookupReply struct {
 	Revision uint64
 	Name     shoal.Name
 	Content  shoal.Object
-	Whole    uint32
-	Partial  uint32
-	Facts    *shoal.Facts // as an Entry's
-	Sources  []Source
-	Mirrors  []shoal.Mirror // not to be changed, as others may share it
+	shoal.Availability
+	Missing []shoal.Span   // pieces that no source has (rule S13)
+	Facts   *shoal.Facts   // as an Entry's
+	Sources []Source       // mirrors are none
+	Mirrors []shoal.Mirror // not to be changed, as others may share it
 	// PrivateMirrors says that mirrors may be in private networks.
 	PrivateMirrors bool
 }
 
-// Offer says how many pieces of a swarm's object this process serves; 0 ends it.
+// Offer says how many pieces of a swarm's object this process serves, and which ones if it is neither none nor all of them; 0
+// ends it.
 type Offer struct {
-	Swarm  shoal.Swarm
-	Pieces uint32
+	Swarm    shoal.Swarm
+	Pieces   uint32
+	Bitfield shoal.Bitfield
 }
 
 // Announce replaces the session's candidates, unless empty, and its offers for the swarms named.
@@ -157,8 +158,7 @@ func (m *ListReply) Append(b []byte) []byte {
 		e := &m.Entries[i]
 		b = xdr.AppendString(b, e.Name)
 		b = appendObject(b, e.Content)
-		b = xdr.AppendUint32(b, e.Whole)
-		b = xdr.AppendUint32(b, e.Partial)
+		b = appendAvailability(b, e.Availability)
 		b = appendFacts(b, e.Facts)
 	}
 	return xdr.AppendBool(b, m.More)
@@ -166,10 +166,12 @@ func (m *ListReply) Append(b []byte) []byte {
 
 func (m *ListReply) decode(d *xdr.Decoder) {
 	m.Revision = d.Uint64()
-	m.Entries = make([]Entry, d.Count(MaxList, 4+4+40+8+minFacts))
+	m.Entries = make([]Entry, d.Count(MaxList, 4+4+40+16+minFacts))
 	all := make([]shoal.Facts, len(m.Entries))
 	for i := range m.Entries {
-		m.Entries[i] = Entry{name(d), object(d), d.Uint32(), d.Uint32(), &all[i]}
+		e := &m.Entries[i]
+		e.Name, e.Content, e.Facts = name(d), object(d), &all[i]
+		e.Availability = availability(d, e.Content)
 		all[i] = facts(d)
 	}
 	m.More = d.Bool()
@@ -197,8 +199,8 @@ func (m *LookupReply) Append(b []byte) []byte {
 	b = xdr.AppendUint64(b, m.Revision)
 	b = xdr.AppendString(b, m.Name)
 	b = appendObject(b, m.Content)
-	b = xdr.AppendUint32(b, m.Whole)
-	b = xdr.AppendUint32(b, m.Partial)
+	b = appendAvailability(b, m.Availability)
+	b = appendSpans(b, m.Missing)
 	b = appendFacts(b, m.Facts)
 	b = xdr.AppendUint32(b, uint32(len(m.Sources)))
 	for _, s := range m.Sources {
@@ -214,8 +216,8 @@ func (m *LookupReply) decode(d *xdr.Decoder) {
 	m.Revision = d.Uint64()
 	m.Name = name(d)
 	m.Content = object(d)
-	m.Whole = d.Uint32()
-	m.Partial = d.Uint32()
+	m.Availability = availability(d, m.Content)
+	m.Missing = missing(d, m.Content, m.Availability)
 	told := facts(d)
 	m.Facts = &told
 	m.Sources = make([]Source, d.Count(MaxSources, 8+32+4+4))
@@ -237,15 +239,20 @@ func (m *Announce) Append(b []byte) []byte {
 		b = xdr.AppendString(b, o.Swarm.Group)
 		b = appendObject(b, o.Swarm.Object)
 		b = xdr.AppendUint32(b, o.Pieces)
+		b = xdr.AppendOpaque(b, o.Bitfield)
 	}
 	return b
 }
 
 func (m *Announce) decode(d *xdr.Decoder) {
 	m.Candidates = d.Opaque(MaxStatement)
-	m.Offers = make([]Offer, d.Count(MaxOffers, 4+4+40+4))
+	m.Offers = make([]Offer, d.Count(MaxOffers, 4+4+40+4+4))
 	for i := range m.Offers {
-		m.Offers[i] = Offer{shoal.Swarm{Group: group(d), Object: object(d)}, d.Uint32()}
+		o := &m.Offers[i]
+		*o = Offer{shoal.Swarm{Group: group(d), Object: object(d)}, d.Uint32(), d.Opaque(maxBitfield)}
+		if d.Err() == nil {
+			check(d, "S11", o.check())
+		}
 	}
 }
 

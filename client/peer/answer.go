@@ -140,7 +140,7 @@ func (c *served) have(m *wire.Have) error {
 		if int64(p) >= int64(pieces) {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced, of an object of %d (rule P22)", p, pieces)
 		}
-		if bit(member.told, int(p)) {
+		if member.told.Has(int(p)) {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced for the second time (rule P22)", p)
 		}
 		member.told[p/8] |= 0x80 >> (p % 8)

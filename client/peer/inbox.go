@@ -11,20 +11,20 @@ import (
 // event is an engine's event on its way to it, with what the transfer itself needs of it.
 type event struct {
 	swarm.Event
-	joined  supplier         // what it came from
-	sources []tracker.Source // with Found
-	proof   *shoal.Manifest  // with ManifestVerified, and kept
-	part    destination      // with Opened
-	whole   *assembly        // with PieceVerified and PieceBad: what the piece was made of
-	values  []shoal.Hash     // with PieceBad: of its blocks of 16 KiB
-	err     error            // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
+	joined supplier        // what it came from
+	proof  *shoal.Manifest // with ManifestVerified, and kept
+	part   destination     // with Opened
+	whole  *assembly       // with PieceVerified and PieceBad: what the piece was made of
+	values []shoal.Hash    // with PieceBad: of its blocks of 16 KiB
+	err    error           // why: with Lost, ManifestBad and Refused. With kind 0: the transfer cannot go on
 
 	// With kind 0:
 
-	ticket    bool    // there is another ticket, or none any more
-	delivered bool    // a stream's reader has everything
-	exchanged *Joined // an EXCHANGE is over
-	kept      bool    // the server has answered for the manifest; err is why it has none
+	found     *tracker.Found // what a server knows
+	ticket    bool           // there is another ticket, or none any more
+	delivered bool           // a stream's reader has everything
+	exchanged *Joined        // an EXCHANGE is over
+	kept      bool           // the server has answered for the manifest; err is why it has none
 }
 
 // inbox is where other goroutines leave events. It never makes them wait: how much is in it is bounded by what was asked

@@ -26,7 +26,7 @@ type item struct {
 	gone    error           // why it is no longer on the shelf
 	machine *upload.Machine // nil while nobody has joined
 	began   time.Time       // when machine was made
-	held    []byte          // the pieces that machine knows of, in PROTOCOL.md's form; nil for all
+	held    shoal.Bitfield  // the pieces that machine knows of, in PROTOCOL.md's form; nil for all
 	actions []upload.Action // what machine has said last
 	unsent  []upload.Event  // blocks that were to be sent and are not any more: machine has yet to hear of that
 	alone   chan struct{}   // closed when it is known whether nobody else has everything; nil before somebody wondered
@@ -41,12 +41,12 @@ type member struct {
 	id     peerID
 	handle uint32
 	out    *sender
-	told   []byte // the pieces that the other side has, as it says; its reading goroutine's
+	told   shoal.Bitfield // the pieces that the other side has, as it says; its reading goroutine's
 
 	// The item's mu guards the rest.
 
 	// announced is what the other side was told that we have, in PROTOCOL.md's form; nil when that is everything.
-	announced []byte
+	announced shoal.Bitfield
 	all       bool // further pieces are announced to it
 	admission tickets.Admission
 	expelled  error // why it may have no more
@@ -77,7 +77,7 @@ func (it *item) join(m *member, id uint32) error {
 }
 
 // prepare makes the machine ready for one more member.
-func (it *item) prepare(held []byte) {
+func (it *item) prepare(held shoal.Bitfield) {
 	if it.machine == nil {
 		it.began, it.held = time.Now(), append([]byte(nil), held...)
 		it.machine = upload.New(upload.Config{Object: it.swarm.Object, Whole: held == nil, Bitfield: it.held, Seed: rand.Uint64()})
@@ -89,7 +89,7 @@ func (it *item) prepare(held []byte) {
 	}
 	// A piece may be there that nobody has been told of yet.
 	for i := range it.swarm.Object.Pieces() {
-		if held == nil || bit(held, i) {
+		if held == nil || held.Has(i) {
 			it.hold(i)
 		}
 	}
@@ -97,7 +97,7 @@ func (it *item) prepare(held []byte) {
 
 // hold tells the machine of a piece that is here.
 func (it *item) hold(piece int) {
-	if it.machine == nil || it.held == nil || bit(it.held, piece) {
+	if it.machine == nil || it.held == nil || it.held.Has(piece) {
 		return
 	}
 	it.held[piece/8] |= 0x80 >> (piece % 8)
@@ -178,15 +178,13 @@ func (m *member) open() (store.Content, error) {
 func (m *member) knows(piece int) bool {
 	m.item.mu.Lock()
 	defer m.item.mu.Unlock()
-	return m.announced == nil || bit(m.announced, piece)
+	return m.announced == nil || m.announced.Has(piece)
 }
 
 // announce tells the other side of a piece, once. The item's mu is held.
 func (m *member) announce(piece int) {
-	if m.announced != nil && !bit(m.announced, piece) {
+	if m.announced != nil && !m.announced.Has(piece) {
 		m.announced[piece/8] |= 0x80 >> (piece % 8)
 		m.out.have(m.handle, uint32(piece))
 	}
 }
-
-func bit(set []byte, i int) bool { return i/8 < len(set) && set[i/8]&(0x80>>(i%8)) != 0 }

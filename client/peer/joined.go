@@ -40,10 +40,10 @@ type Joined struct {
 	ticket   []byte // that the peer was shown last; the owner's once it was told
 	handle   uint32
 	whole    bool
-	bitfield []byte
-	isChoked bool      // the reading goroutine's
-	told     []byte    // the pieces that the peer was told are here; nil where it is told of none; the owner's
-	state    joinState // the conn's mu guards it
+	bitfield shoal.Bitfield
+	isChoked bool           // the reading goroutine's
+	told     shoal.Bitfield // the pieces that the peer was told are here; nil where it is told of none; the owner's
+	state    joinState      // the conn's mu guards it
 
 	// The owner's: when the next EXCHANGE is due, from the transfer's beginning, whether one waits for its reply, and
 	// whether there was any.
@@ -105,11 +105,8 @@ func (j *Joined) opened(f wire.Frame) error {
 		return err
 	}
 	pieces := j.swarm.Object.Pieces()
-	if !reply.Whole {
-		spare := 8*((pieces+7)/8) - pieces
-		if len(reply.Bitfield) != (pieces+7)/8 || reply.Bitfield[len(reply.Bitfield)-1]&(1<<spare-1) != 0 {
-			return shoal.Errorf(shoal.BadRequest, "a bitfield that does not fit %d pieces (rule P3)", pieces)
-		}
+	if !reply.Whole && !reply.Bitfield.Fits(pieces) {
+		return shoal.Errorf(shoal.BadRequest, "a bitfield that does not fit %d pieces (rule P3)", pieces)
 	}
 	j.conn.mu.Lock()
 	defer j.conn.mu.Unlock()
@@ -176,7 +173,7 @@ func (j *Joined) have(pieces []uint32) error {
 		if int64(p) >= int64(j.swarm.Object.Pieces()) {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced, of an object of %d (rule P12)", p, j.swarm.Object.Pieces())
 		}
-		if j.whole || bit(j.bitfield, int(p)) {
+		if j.whole || j.bitfield.Has(int(p)) {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced for the second time (rule P12)", p)
 		}
 		j.bitfield[p/8] |= 0x80 >> (p % 8)
@@ -208,7 +205,7 @@ func (j *Joined) tell(pieces ...int) {
 		news = news[:0]
 	}
 	for _, p := range pieces {
-		if bit(j.told, p) {
+		if j.told.Has(p) {
 			continue
 		}
 		j.told[p/8] |= 0x80 >> (p % 8)

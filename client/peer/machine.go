@@ -65,7 +65,7 @@ func (m *member) do(a upload.Action, id uint32) {
 		}
 		m.all = true
 		for i := range m.item.swarm.Object.Pieces() {
-			if m.item.held == nil || bit(m.item.held, i) {
+			if m.item.held == nil || m.item.held.Has(i) {
 				m.announce(i)
 			}
 		}

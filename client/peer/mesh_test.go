@@ -150,7 +150,8 @@ func (nd *node) LookupFile(_ context.Context, _ shoal.Group, id shoal.FileID) (*
 	return nil, shoal.Errorf(shoal.NotFound, "nobody serves that")
 }
 
-func (nd *node) Offer(shoal.Swarm, int) {}
+func (nd *node) Offer(shoal.Swarm, shoal.Bitfield) {}
+func (nd *node) Withdraw(shoal.Swarm)              {}
 
 // all are the swarms on the shelf.
 func (s *Shelf) all() map[shoal.Swarm]bool {

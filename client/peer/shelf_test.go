@@ -38,7 +38,7 @@ func TestPiecesThatComeDuringJoin(t *testing.T) {
 			told := 0
 			seen := make([]bool, pieces)
 			for i := range seen {
-				if seen[i] = joined.Whole || bit(joined.Bitfield, i); seen[i] {
+				if seen[i] = joined.Whole || joined.Bitfield.Has(i); seen[i] {
 					told++
 				}
 			}

@@ -33,6 +33,7 @@ type world struct {
 	lookups int
 	known   []tracker.Source // that a lookup finds
 	kept    *shoal.Manifest  // that the server keeps
+	least   uint32           // how many copies of each piece it tells of
 }
 
 // scripted is a peer that answers frame by frame as a test wants it to; where that wants nothing, as it should.
@@ -220,7 +221,7 @@ func (w *world) LookupFile(context.Context, shoal.Group, shoal.FileID) (*tracker
 	if w.known == nil {
 		return nil, shoal.Errorf(shoal.Unreachable, "no server")
 	}
-	return &tracker.Found{Object: w.file.Object(), Sources: w.known}, nil
+	return &tracker.Found{Object: w.file.Object(), Sources: w.known, Availability: shoal.Availability{Least: w.least}}, nil
 }
 
 // KeptManifest is as a server that keeps it says.
@@ -233,10 +234,20 @@ func (w *world) KeptManifest(context.Context, shoal.Swarm) (*shoal.Manifest, err
 	return w.kept, nil
 }
 
-func (w *world) Offer(_ shoal.Swarm, pieces int) {
+func (w *world) Offer(sw shoal.Swarm, has shoal.Bitfield) {
+	pieces := has.Count()
+	if has == nil {
+		pieces = sw.Object.Pieces()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.offers = append(w.offers, pieces)
+}
+
+func (w *world) Withdraw(shoal.Swarm) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.offers = append(w.offers, 0)
 }
 
 func (w *world) know(s *scripted) {

@@ -22,7 +22,8 @@ type Tracker interface {
 	LookupFile(ctx context.Context, group shoal.Group, file shoal.FileID) (*tracker.Found, error)
 	// KeptManifest is what proves the swarm's object, verified, as the server keeps it for what has mirrors.
 	KeptManifest(ctx context.Context, swarm shoal.Swarm) (*shoal.Manifest, error)
-	Offer(swarm shoal.Swarm, pieces int)
+	Offer(swarm shoal.Swarm, has shoal.Bitfield)
+	Withdraw(swarm shoal.Swarm)
 }
 
 // Transfer is the download of one object from all its sources at once: to a file (Run), of a range to a file (RunRange),
@@ -64,10 +65,11 @@ type transfer struct {
 	sources map[swarm.PeerID]*source
 	order   []*source
 	status  Status
-	offered int  // pieces the server was told of
-	opening bool // the part is being opened, or is open
-	asking  bool // the server for the manifest
-	shelved bool // what is there is served
+	copies  uint32 // of each piece, at least, when a server was asked last
+	offered int    // pieces the server was told of
+	opening bool   // the part is being opened, or is open
+	asking  bool   // the server for the manifest
+	shelved bool   // what is there is served
 	result  error
 	ended   bool
 	lease   *tickets.Lease
@@ -184,7 +186,7 @@ func (t *transfer) do(a swarm.Action) {
 			t.hangUp()
 		}
 	case swarm.GiveUp:
-		t.fail(t.noSources())
+		t.fail(t.unfinished())
 	case swarm.Fail:
 		t.fail(t.hopeless(a.Piece))
 	}
@@ -228,7 +230,7 @@ func (t *transfer) tick() {
 	t.shelved = t.shelved && t.Shelf.serves(t.Swarm, t.part) // it may have been withdrawn for good, or be there from elsewhere
 	if t.shelved && t.part.Held() != t.offered && !t.ended {
 		t.offered = t.part.Held()
-		t.Tracker.Offer(t.Swarm, t.offered)
+		t.Tracker.Offer(t.Swarm, t.part.Bitfield())
 	}
 	t.report()
 }
@@ -264,9 +266,9 @@ func (t *transfer) conclude(ctx context.Context) error {
 	t.shelved = t.shelved && t.Shelf.serves(t.Swarm, t.part)
 	if t.shelved && t.result == nil && whole != nil {
 		t.Shelf.Put(t.Swarm, whole)
-		t.Tracker.Offer(t.Swarm, whole.Held())
+		t.Tracker.Offer(t.Swarm, whole.Bitfield())
 	} else if t.shelved && t.Shelf.withdraw(t.Swarm, t.part, shoal.Errorf(shoal.NotFound, "the download here is over")) {
-		t.Tracker.Offer(t.Swarm, 0)
+		t.Tracker.Withdraw(t.Swarm)
 	}
 	if t.part != nil {
 		if err := t.part.Close(); err != nil {

@@ -25,6 +25,43 @@ func (t *transfer) kept() string {
 	return "; what has come is kept, run the same command again to go on"
 }
 
+// maxAbsent is how many spans of pieces an error tells of.
+const maxAbsent = 256
+
+// AbsentError ends a download of which nobody who can be reached has the rest. It has the code of what it wraps.
+type AbsentError struct {
+	Object shoal.Object
+	Spans  []shoal.Span // the pieces that nobody has; the first 256 spans
+	err    error
+}
+
+func (e *AbsentError) Unwrap() error { return e.err }
+
+func (e *AbsentError) Error() string {
+	const shown = 4
+	text := e.err.Error() + "\n  nobody who can be reached has"
+	for i, s := range e.Spans {
+		if i == shown {
+			return text + " and more"
+		}
+		text += " " + s.In(e.Object)
+		if i < len(e.Spans)-1 {
+			text += ","
+		}
+	}
+	return text
+}
+
+// unfinished is noSources, with the pieces that are missing where nobody has them: what somebody has, by what the server
+// knows, only cannot be had at the moment.
+func (t *transfer) unfinished() error {
+	err := t.noSources()
+	if absent := t.engine.Absent(maxAbsent); t.copies == 0 && len(absent) > 0 {
+		return &AbsentError{Object: t.Swarm.Object, Spans: absent, err: err}
+	}
+	return err
+}
+
 func (t *transfer) noSources() error {
 	switch {
 	case len(t.order) > 0:

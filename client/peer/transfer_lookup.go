@@ -58,8 +58,6 @@ func (t *transfer) look() {
 			t.Log.Debug().Err(err).Msg("looking for sources")
 			continue
 		}
-		if len(found.Sources) > 0 {
-			t.inbox.put(event{sources: found.Sources})
-		}
+		t.inbox.put(event{found: found})
 	}
 }

@@ -15,8 +15,9 @@ func (s *source) id() swarm.PeerID { return swarm.PeerID{Device: s.Device, Sessi
 
 // handle takes one event out of the inbox.
 func (t *transfer) handle(e event) {
-	if e.sources != nil {
-		t.found(e.sources)
+	if e.found != nil {
+		t.copies = e.found.Least
+		t.found(e.found.Sources)
 		return
 	}
 	if e.ticket {

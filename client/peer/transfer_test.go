@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -233,6 +234,32 @@ func TestNobodyThere(t *testing.T) {
 			t.Errorf("asked the server %d times", w.lookups)
 		}
 	})
+}
+
+// A download that nobody has the rest of says what that is; one whose rest cannot be had at the moment does not, if the
+// server knows that somebody has it.
+func TestNobodyHasTheRest(t *testing.T) {
+	for _, least := range []uint32{0, 1} {
+		within(t, 20, func(t *testing.T, w *world) {
+			partial := w.script(nil)
+			partial.whole, partial.bitfield = false, []byte{0xff, 0x80, 0x30}
+			w.know(partial)
+			w.least = least
+			tr := w.transfer(partial)
+			_, err := tr.Run(w.ctx)
+			wantCode(t, err, shoal.NoSources)
+			absent, is := errors.AsType[*AbsentError](err)
+			if is != (least == 0) {
+				t.Fatalf("where %d are said to have each piece: %v", least, err)
+			}
+			if is && !slices.Equal(absent.Spans, []shoal.Span{{First: 9, Count: 9}}) {
+				t.Errorf("%v are missing", absent.Spans)
+			}
+			if is != strings.Contains(err.Error(), "nobody who can be reached has pieces 9 to 17 (bytes 2359296-4718592)") {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // Another device at the address, or nothing at all.

@@ -21,7 +21,7 @@ type Content interface {
 	Whole() bool
 	// Bitfield is a copy of the set of pieces that are there, as JOIN's reply has it: bit 7 of byte 0 is piece 0, the
 	// spare bits are 0. It is nil when all are.
-	Bitfield() []byte
+	Bitfield() shoal.Bitfield
 	// Held is the number of pieces that are there.
 	Held() int
 	// Check returns an error of code Changed when the file is no longer what was published. It costs one fstat, and is

@@ -188,7 +188,7 @@ func (f *File) Has(piece int) bool { return piece >= 0 && piece < f.object.Piece
 func (f *File) Whole() bool { return true }
 
 // Bitfield implements Content: a file is whole.
-func (f *File) Bitfield() []byte { return nil }
+func (f *File) Bitfield() shoal.Bitfield { return nil }
 
 // Held implements Content.
 func (f *File) Held() int { return f.object.Pieces() }

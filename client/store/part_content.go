@@ -26,13 +26,13 @@ func (p *Part) Has(piece int) bool {
 func (p *Part) Whole() bool { return p.Held() == p.object.Pieces() }
 
 // Bitfield implements Content.
-func (p *Part) Bitfield() []byte {
+func (p *Part) Bitfield() shoal.Bitfield {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held == p.object.Pieces() {
 		return nil
 	}
-	return slices.Clone(p.have)
+	return shoal.Bitfield(slices.Clone(p.have))
 }
 
 // Held implements Content.

@@ -203,13 +203,13 @@ func (s *Spool) Has(piece int) bool {
 func (s *Spool) Whole() bool { return s.Held() == s.object.Pieces() }
 
 // Bitfield implements Content.
-func (s *Spool) Bitfield() []byte {
+func (s *Spool) Bitfield() shoal.Bitfield {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held == s.object.Pieces() {
 		return nil
 	}
-	return slices.Clone(s.have)
+	return shoal.Bitfield(slices.Clone(s.have))
 }
 
 // Held implements Content.

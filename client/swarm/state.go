@@ -1,6 +1,10 @@
 package swarm
 
-import "time"
+import (
+	"time"
+
+	"shoal"
+)
 
 // Missing is the number of wanted pieces that are not there yet.
 func (e *Engine) Missing() int { return e.missing }
@@ -17,6 +21,13 @@ func (e *Engine) Copies() (whole, least int, mean float64) {
 		sum += int(n)
 	}
 	return e.wholes, least, float64(sum) / float64(e.pieces)
+}
+
+// Absent are the wanted pieces that are not here, and that no peer has which is connected: the first most spans of them.
+func (e *Engine) Absent(most int) []shoal.Span {
+	return shoal.SpansOf(e.stop, most, func(i int) bool {
+		return i >= e.first && !e.have.get(i) && e.wholes == 0 && e.rarity.count[i] == 0
+	})
 }
 
 // PeerState is what is known of one peer.

@@ -211,7 +211,7 @@ func TestAnnounceDenied(t *testing.T) {
 		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
 			return wire.AppendError(nil, f.Kind, f.ID, shoal.Denied), f.Kind == wire.KindAnnounce, false
 		})
-		tr.Offer(swarmOf(1), 3)
+		tr.Offer(swarmOf(1), nil)
 		time.Sleep(time.Minute)
 		if n := s.connections(); n != 1 {
 			t.Errorf("%d connections", n)

@@ -13,17 +13,38 @@ import (
 	"shoal/wire"
 )
 
-// Offer says how many pieces of a swarm's object this process serves, from now on and at every server it connects to; 0
-// ends it. It does not wait: the server is told soon.
-func (t *Tracker) Offer(swarm shoal.Swarm, pieces int) {
+// announceRoom is how many bytes of offers go into an ANNOUNCE of 64 KiB beside the candidates, and offerBytes how many an
+// offer takes at most without its bitfield.
+const (
+	announceRoom = 64<<10 - wire.MaxStatement - 3*4
+	offerBytes   = 4 + shoal.MaxGroup + 32 + 8 + 4 + 4 + 3
+)
+
+// Offer says which pieces of a swarm's object this process serves, from now on and at every server it connects to: those in
+// has, which is kept and must not change, and nil for all of them. It does not wait: the server is told soon.
+func (t *Tracker) Offer(swarm shoal.Swarm, has shoal.Bitfield) {
+	o := wire.Offer{Swarm: swarm, Pieces: uint32(swarm.Object.Pieces())}
+	if has != nil {
+		all := o.Pieces
+		if o.Pieces = uint32(has.Count()); o.Pieces > 0 && o.Pieces < all {
+			o.Bitfield = has
+		}
+	}
+	t.offer(o)
+}
+
+// Withdraw ends the offer for a swarm, as Offer does what it does.
+func (t *Tracker) Withdraw(swarm shoal.Swarm) { t.offer(wire.Offer{Swarm: swarm}) }
+
+func (t *Tracker) offer(o wire.Offer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if pieces == 0 {
-		delete(t.offers, swarm)
+	if o.Pieces == 0 {
+		delete(t.offers, o.Swarm)
 	} else {
-		t.offers[swarm] = uint32(pieces)
+		t.offers[o.Swarm] = o
 	}
-	t.changed[swarm] = struct{}{}
+	t.changed[o.Swarm] = struct{}{}
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -150,7 +171,7 @@ func (t *Tracker) isPublished(l label, o shoal.Object) bool {
 // announce sends the changed offers, and first the candidates if there are any to send.
 func (t *Tracker) announce(ctx context.Context, l *link.Link, candidates []byte) error {
 	for {
-		m := wire.Announce{Candidates: candidates, Offers: t.takeChanged(wire.MaxOffers)}
+		m := wire.Announce{Candidates: candidates, Offers: t.takeChanged()}
 		if len(m.Candidates) == 0 && len(m.Offers) == 0 {
 			t.allTold()
 			return nil
@@ -223,15 +244,21 @@ func (t *Tracker) telling() <-chan struct{} {
 	return told
 }
 
-func (t *Tracker) takeChanged(limit int) []wire.Offer {
+// takeChanged returns changed offers, as many as one ANNOUNCE takes.
+func (t *Tracker) takeChanged() []wire.Offer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var offers []wire.Offer
+	room := announceRoom
 	for swarm := range t.changed {
-		if len(offers) == limit {
+		o, is := t.offers[swarm]
+		if !is {
+			o.Swarm = swarm
+		}
+		if room -= offerBytes + len(o.Bitfield); room < 0 || len(offers) == wire.MaxOffers {
 			break
 		}
-		offers = append(offers, wire.Offer{Swarm: swarm, Pieces: t.offers[swarm]})
+		offers = append(offers, o)
 		delete(t.changed, swarm)
 	}
 	return offers

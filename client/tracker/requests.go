@@ -22,13 +22,13 @@ type Source struct {
 
 // Found is an object and who has it.
 type Found struct {
-	Name    shoal.Name
-	Object  shoal.Object
-	Whole   int // sources that have all of it, and those that have a part, as the server counts them
-	Partial int
-	Facts   shoal.Facts
-	Sources []Source // up to 50 that can be asked, and the mirrors
-	Mirrors []shoal.Mirror
+	Name               shoal.Name
+	Object             shoal.Object
+	shoal.Availability              // as the server counts it
+	Missing            []shoal.Span // pieces that nobody has, as far as the server knows; the first 256 spans
+	Facts              shoal.Facts
+	Sources            []Source // up to 50 that can be asked, and the mirrors
+	Mirrors            []shoal.Mirror
 }
 
 // Ping asks the server for a sign of life.
@@ -112,7 +112,7 @@ func (t *Tracker) lookup(ctx context.Context, m *wire.Lookup) (*Found, error) {
 		return nil, err
 	}
 	found := &Found{
-		Name: reply.Name, Object: reply.Content, Whole: int(reply.Whole), Partial: int(reply.Partial), Facts: *reply.Facts,
+		Name: reply.Name, Object: reply.Content, Availability: reply.Availability, Missing: reply.Missing, Facts: *reply.Facts,
 		Sources: mirrorSources(&reply), Mirrors: reply.Mirrors,
 	}
 	for _, s := range reply.Sources {

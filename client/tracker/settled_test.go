@@ -21,7 +21,7 @@ func TestSettled(t *testing.T) {
 			}
 			return nil, false, false
 		})
-		tr.Offer(swarmOf(1), 1)
+		tr.Offer(swarmOf(1), nil)
 		settled := make(chan error, 1)
 		wait := func() { settled <- tr.Settled(t.Context()) }
 		go wait()
@@ -33,7 +33,7 @@ func TestSettled(t *testing.T) {
 		must(t, <-settled)
 
 		hold = make(chan struct{})
-		tr.Offer(swarmOf(2), 1)
+		tr.Offer(swarmOf(2), nil)
 		go wait()
 		synctest.Wait()
 		if len(settled) > 0 {

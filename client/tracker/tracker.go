@@ -61,7 +61,7 @@ type Tracker struct {
 	signedAt  time.Time     // in the server's time
 	sequence  uint64
 	published map[label]publication
-	offers    map[shoal.Swarm]uint32
+	offers    map[shoal.Swarm]wire.Offer
 	changed   map[shoal.Swarm]struct{} // offers that the server has not been told of
 	told      chan struct{}            // closed when changed has become empty; nil when nobody waits for that
 	wake      chan struct{}            // capacity 1: changed is not empty, or somebody waits for told
@@ -101,7 +101,7 @@ func New(config Config) *Tracker {
 	}
 	return &Tracker{
 		config: config, up: make(chan struct{}), published: map[label]publication{},
-		offers: map[shoal.Swarm]uint32{}, changed: map[shoal.Swarm]struct{}{}, wake: make(chan struct{}, 1),
+		offers: map[shoal.Swarm]wire.Offer{}, changed: map[shoal.Swarm]struct{}{}, wake: make(chan struct{}, 1),
 	}
 }
 

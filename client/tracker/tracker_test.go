@@ -23,9 +23,9 @@ func TestReconnects(t *testing.T) {
 		must(t, tr.Publish(t.Context(), shoal.Public, "one", object(1), nil))
 		must(t, tr.Publish(t.Context(), shoal.Public, "two", object(2), nil))
 		must(t, tr.Unpublish(t.Context(), shoal.Public, "two", object(2).ID))
-		tr.Offer(swarmOf(1), 3)
-		tr.Offer(swarmOf(2), 1)
-		tr.Offer(swarmOf(2), 0)
+		tr.Offer(swarmOf(1), nil)
+		tr.Offer(swarmOf(2), nil)
+		tr.Withdraw(swarmOf(2))
 		must(t, tr.Announced(t.Context()))
 		for range 3 {
 			s.mu.Lock()
@@ -43,7 +43,7 @@ func TestReconnects(t *testing.T) {
 				t.Errorf("published again: %+v", s.published)
 			}
 			if len(s.announced) != 1 || len(s.announced[0].Candidates) == 0 || len(s.announced[0].Offers) != 1 ||
-				s.announced[0].Offers[0] != (wire.Offer{Swarm: swarmOf(1), Pieces: 3}) {
+				s.announced[0].Offers[0].Swarm != swarmOf(1) || s.announced[0].Offers[0].Pieces != 1 {
 				t.Errorf("announced again: %+v", s.announced)
 			}
 			s.mu.Unlock()
@@ -208,7 +208,7 @@ func TestCandidatesAreRenewed(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
 		s.set(true)
 		tr, _ := s.track(nil)
-		tr.Offer(swarmOf(1), 3) // before there is a connection, so that it goes with the candidates
+		tr.Offer(swarmOf(1), nil) // before there is a connection, so that it goes with the candidates
 		s.set(false)
 		must(t, tr.Announced(t.Context()))
 		time.Sleep(2*candidateLife + time.Minute)
@@ -243,7 +243,7 @@ func TestManyOffers(t *testing.T) {
 		for i := range 2*wire.MaxOffers + 1 {
 			sw := swarmOf(1)
 			sw.Object.Size = int64(i)
-			tr.Offer(sw, 1)
+			tr.Offer(sw, nil)
 		}
 		must(t, tr.Announced(t.Context()))
 		s.mu.Lock()

@@ -16,7 +16,8 @@ func newInfo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info [GROUP/]NAME|[GROUP/]FILEID",
 		Short: "Show what is known of one published file",
-		Long: "Show what is known of one published file: its FileID, size, sources and mirrors, and what the server was told of its content:\n" +
+		Long: "Show what is known of one published file: its FileID, size, sources and mirrors, how many copies the sources amount to,\n" +
+			"and which pieces and bytes none of them has where that is less than one; and what the server was told of its content:\n" +
 			"media type, category, text encoding, an image's width and height, the kind of archive, a program's platform.",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, targets []string) error {
@@ -38,13 +39,15 @@ func newInfo() *cobra.Command {
 				if mirrors == nil {
 					mirrors = []shoal.Mirror{}
 				}
-				printJSON(map[string]any{
-					"group": group, "name": found.Name, "size": found.Object.Size, "file": found.Object.ID, "sources": found.Whole, "partial": found.Partial,
-					"facts": found.Facts, "mirrors": mirrors,
-				})
-				return nil
+				printJSON(availabilityOf(map[string]any{
+					"group": group, "name": found.Name, "size": found.Object.Size, "file": found.Object.ID,
+					"missing": missingOf(found.Missing, found.Object), "facts": found.Facts, "mirrors": mirrors,
+				}, found.Availability, found.Object))
+			} else if err := printInfo(found); err != nil {
+				return err
 			}
-			return printInfo(found)
+			warnOfMissing(found)
+			return nil
 		},
 	}
 	c.add(cmd)
@@ -67,6 +70,8 @@ func printInfo(found *tracker.Found) error {
 	for _, m := range found.Mirrors {
 		row("mirror", string(m))
 	}
+	row("copies", copiesText(found.Availability, found.Object))
+	missingRows(row, found)
 	row("type", typeText(f))
 	row("category", f.Category)
 	row("encoding", f.Encoding)
@@ -82,4 +87,33 @@ func printInfo(found *tracker.Found) error {
 		row("facts", "pending: the enrichment service has not answered yet")
 	}
 	return table.Flush()
+}
+
+// warnOfMissing tells who asks for one file that there is not all of it.
+func warnOfMissing(found *tracker.Found) {
+	copies := copiesText(found.Availability, found.Object)
+	switch {
+	case found.Least > 0:
+	case len(found.Mirrors) > 0:
+		warn("of %s the sources have %s copies at the moment: what they lack has to come from the mirrors", found.Name, copies)
+	default:
+		warn("of %s there are %s copies at the moment: nobody can fetch all of it", found.Name, copies)
+	}
+}
+
+// missingRows tell which pieces nobody has.
+func missingRows(row func(what, value string), found *tracker.Found) {
+	const shown = 20
+	told := 0
+	for i, s := range found.Missing {
+		if i == shown {
+			row("missing", fmt.Sprintf("and more: %d pieces in all", found.Object.Pieces()-int(found.Above)))
+			return
+		}
+		told += int(s.Count)
+		row("missing", s.In(found.Object))
+	}
+	if found.Least == 0 && told == 0 {
+		row("missing", fmt.Sprintf("up to %d pieces; the server does not know which", found.Object.Pieces()-int(found.Above)))
+	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -17,7 +16,7 @@ func newList() *cobra.Command {
 	var c common
 	cmd := &cobra.Command{
 		Use:   "ls [GROUP]",
-		Short: "List what is published: size, sources, FileID, type, name",
+		Short: "List what is published: size, sources, copies, FileID, type, name",
 		Args:  args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			group, err := parseGroups(given)
@@ -33,34 +32,46 @@ func newList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			incomplete := 0
 			table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 			for _, e := range entries {
 				if c.json {
-					printJSON(map[string]any{
-						"group": group, "name": e.Name, "size": e.Content.Size, "file": e.Content.ID, "sources": e.Whole, "partial": e.Partial,
-						"facts": e.Facts,
-					})
-					continue
+					printJSON(availabilityOf(map[string]any{
+						"group": group, "name": e.Name, "size": e.Content.Size, "file": e.Content.ID, "facts": e.Facts,
+					}, e.Availability, e.Content))
+				} else {
+					fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", bytesText(e.Content.Size), sourcesText(e.Availability),
+						copiesText(e.Availability, e.Content), e.Content.ID, typeText(*e.Facts), printable(string(e.Name)))
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", bytesText(e.Content.Size), sourcesText(int(e.Whole), int(e.Partial)),
-					e.Content.ID, typeText(*e.Facts), printable(string(e.Name)))
+				if e.Least == 0 {
+					incomplete++
+				}
 			}
-			return table.Flush()
+			if err := table.Flush(); err != nil {
+				return err
+			}
+			if incomplete > 0 {
+				warn("of %d of these files there is less than one copy at the moment; shoal info shows what is missing", incomplete)
+			}
+			return nil
 		},
 	}
 	c.add(cmd)
 	cmd.Long = cmd.Short + ".\n\nWithout a GROUP, that is public, the group of all users. Each line has the size, the number of sources that have the whole file (and, after a plus, of those that have a part),\n" +
-		"the FileID, the media type and the name. The type is told from the file's content; with a question mark it is guessed\n" +
-		"from the name, as its publisher gave no sample. shoal info shows more."
+		"the number of copies, the FileID, the media type and the name. 2.4 copies are there when the file could be put together\n" +
+		"twice from what all sources have, and four tenths of its pieces once more; of less than 1.0 nobody can fetch all, unless\n" +
+		"there is a mirror: those are not counted. The type is told from the file's content; with a question mark it is guessed\n" +
+		"from the name, as its publisher gave no sample.\n" +
+		"shoal info shows more."
 	return cmd
 }
 
 // sourcesText counts who has a whole file, and who a part.
-func sourcesText(whole, partial int) string {
-	if partial == 0 {
-		return strconv.Itoa(whole)
+func sourcesText(a shoal.Availability) string {
+	if a.Partial == 0 {
+		return fmt.Sprint(a.Whole)
 	}
-	return fmt.Sprintf("%d+%d", whole, partial)
+	return fmt.Sprintf("%d+%d", a.Whole, a.Partial)
 }
 
 // typeText is the media type, or why there is none.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"shoal"
 	"shoal/client"
+	"shoal/client/peer"
 	"shoal/client/store"
 )
 
@@ -233,7 +235,11 @@ func (c *common) open(ctx context.Context) (*client.Client, error) {
 // reportFailure says at once what failed with one file of several.
 func reportFailure(asJSON bool, what string, err error) {
 	if asJSON {
-		printJSON(map[string]any{"event": "error", "name": what, "code": shoal.CodeOf(err).Error(), "text": err.Error()})
+		event := map[string]any{"event": "error", "name": what, "code": shoal.CodeOf(err).Error(), "text": err.Error()}
+		if absent, is := errors.AsType[*peer.AbsentError](err); is {
+			event["missing"] = missingOf(absent.Spans, absent.Object)
+		}
+		printJSON(event)
 	}
 	fmt.Fprintf(os.Stderr, "shoal: %s\n", errorText(fmt.Errorf("%s: %w", what, err)))
 }

@@ -241,6 +241,11 @@ func must(t testing.TB, err error) {
 
 func objectOf(i byte) shoal.Object { return shoal.Object{ID: shoal.FileID{i, 1}, Size: 1 << 20} } // 4 pieces
 
+// offerOf offers the first pieces of an object.
 func offerOf(i byte, pieces uint32) wire.Offer {
-	return wire.Offer{Swarm: shoal.Swarm{Group: shoal.Public, Object: objectOf(i)}, Pieces: pieces}
+	o := wire.Offer{Swarm: shoal.Swarm{Group: shoal.Public, Object: objectOf(i)}, Pieces: pieces}
+	if pieces > 0 && pieces < 4 {
+		o.Bitfield = shoal.Bitfield{0xf0 << (4 - pieces)}
+	}
+	return o
 }

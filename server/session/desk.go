@@ -3,6 +3,7 @@ package session
 import (
 	"sync"
 
+	"shoal"
 	"shoal/wire"
 )
 
@@ -12,6 +13,7 @@ type desk struct {
 	asked   wire.Lookup
 	found   wire.LookupReply
 	sources []wire.Source
+	all     [1]shoal.Span // of an object's pieces, where nobody has any
 }
 
 // desks are those that nobody works at.

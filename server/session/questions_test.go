@@ -26,7 +26,7 @@ var requests = map[string]func(c *cell) wire.Message{
 	"ANNOUNCE": func(c *cell) wire.Message {
 		return &wire.Announce{
 			Candidates: (&client{key: c.asker}).candidates(time.Hour),
-			Offers:     []wire.Offer{{Swarm: shoal.Swarm{Group: c.group, Object: objectOf(1)}, Pieces: 1}},
+			Offers:     []wire.Offer{{Swarm: shoal.Swarm{Group: c.group, Object: objectOf(1)}, Pieces: 4}},
 		}
 	},
 	"LOG": func(*cell) wire.Message { return new(wire.Log) },

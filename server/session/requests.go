@@ -143,11 +143,16 @@ func (s *Session) lookup(ctx context.Context, m *wire.Lookup) (*wire.LookupReply
 		return nil, err
 	}
 	d := s.desk // where m is from
-	var whole, partial uint32
-	d.sources, whole, partial = s.offers.Sources(d.sources[:0], shoal.Swarm{Group: m.Group, Object: found.Content}, time.Now())
 	d.found = wire.LookupReply{
-		Revision: revision, Name: found.Name, Content: found.Content, Whole: whole, Partial: partial,
-		Facts: found.Facts, Sources: d.sources, Mirrors: mirrors, PrivateMirrors: s.host.PrivateMirrors,
+		Revision: revision, Name: found.Name, Content: found.Content, Facts: found.Facts,
+		Mirrors: mirrors, PrivateMirrors: s.host.PrivateMirrors,
+	}
+	d.sources, d.found.Availability, d.found.Missing = s.offers.Sources(
+		d.sources[:0], shoal.Swarm{Group: m.Group, Object: found.Content}, time.Now())
+	d.found.Sources = d.sources
+	if d.found.Whole+d.found.Partial == 0 {
+		d.all[0] = shoal.Span{Count: uint32(found.Content.Pieces())}
+		d.found.Missing = d.all[:]
 	}
 	return &d.found, nil
 }

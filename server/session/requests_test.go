@@ -22,10 +22,11 @@ func TestPublishedIsFound(t *testing.T) {
 	must(t, seeder.announce(candidates, offerOf(1, 4)))
 	must(t, partial.announce(partial.candidates(time.Hour), offerOf(1, 3), offerOf(2, 4)))
 
+	availability := shoal.Availability{Whole: 1, Partial: 1, Least: 1, Above: 3}
 	for _, key := range []wire.Lookup{{Name: "film"}, {File: objectOf(1).ID}} {
 		found, err := asking.lookup(key.Name, key.File)
 		must(t, err)
-		if found.Whole != 1 || found.Partial != 1 || *found.Facts != (shoal.Facts{}) {
+		if found.Availability != availability || len(found.Missing) > 0 || *found.Facts != (shoal.Facts{}) {
 			t.Errorf("found %+v", found)
 		}
 		if found.Revision != revision || found.Name != "film" || found.Content != objectOf(1) || len(found.Sources) != 2 {
@@ -50,7 +51,7 @@ func TestPublishedIsFound(t *testing.T) {
 	}
 	listed, err := asking.list("", 10)
 	must(t, err)
-	e := []wire.Entry{{Name: "film", Content: objectOf(1), Whole: 1, Partial: 1, Facts: &shoal.Facts{}}}
+	e := []wire.Entry{{Name: "film", Content: objectOf(1), Availability: availability, Facts: &shoal.Facts{}}}
 	if !reflect.DeepEqual(listed.Entries, e) || listed.More || listed.Revision != revision {
 		t.Errorf("listed %+v", listed)
 	}

@@ -5,6 +5,7 @@ package swarms
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"shoal"
@@ -14,35 +15,43 @@ import (
 const (
 	// MaxOffers is how many offers a session can have (rule S7).
 	MaxOffers = 10_000
-	// maxAll is how many offers all sessions together can have; each takes some 100 bytes.
+	// maxAll is how many offers all sessions together can have; each takes some 150 bytes, and its bitfield (maxHeld).
 	maxAll = 2_000_000
 )
 
 // Swarms knows who has what. All methods of it and of its sessions may be called concurrently; none waits for anything
 // but the lock.
 type Swarms struct {
-	mu     sync.RWMutex                            // guards everything below, sessions and swarms included
-	groups map[shoal.Group]map[shoal.Object]*swarm // none of them empty
-	offers int
-	maxAll int             // of offers; constant
-	random func(n int) int // a random number in [0, n), to be called concurrently; constant
+	mu      sync.RWMutex                            // guards everything below, sessions and swarms included
+	groups  map[shoal.Group]map[shoal.Object]*swarm // none of them empty
+	offers  int
+	held    int             // bytes of bitfields and counts
+	maxAll  int             // of offers; constant
+	maxHeld int             // of held; constant
+	random  func(n int) int // a random number in [0, n), to be called concurrently; constant
 }
 
 // New returns no swarms at all.
 func New() *Swarms {
-	return &Swarms{groups: make(map[shoal.Group]map[shoal.Object]*swarm), maxAll: maxAll, random: rand.IntN}
+	return &Swarms{
+		groups: make(map[shoal.Group]map[shoal.Object]*swarm), maxAll: maxAll, maxHeld: maxHeld, random: rand.IntN,
+	}
 }
 
 // swarm is the sources of one object in one group, in no order. None is empty.
 type swarm struct {
 	sources []source
-	whole   int // sources that have all pieces
+	whole   int                          // sources that have all pieces
+	held    int                          // sources of which it is known which pieces they have, and that is neither none nor all
+	copies  *copies                      // of these; nil where there are none
+	absent  atomic.Pointer[[]shoal.Span] // what missing found; nil where something has changed since
 	key     shoal.Swarm
 }
 
 type source struct {
 	session *Session
 	pieces  uint32
+	has     shoal.Bitfield // which pieces; nil where that is all, or not known
 }
 
 // find returns a swarm, nil for one without sources. The caller holds mu.
@@ -79,6 +88,7 @@ type Session struct {
 	candidates []byte // a statement by device; replaced, never changed
 	expires    time.Time
 	offers     map[*swarm]int // where the session is in the swarm's sources
+	held       int            // bytes of bitfields
 	ended      bool
 }
 
@@ -172,31 +182,18 @@ func (s *Session) set(o wire.Offer) *swarm {
 	case was:
 		w.whole += isWhole(w, o.Pieces) - isWhole(w, w.sources[at].pieces)
 		w.sources[at].pieces = o.Pieces
+		w.hold(at, o.Bitfield)
 	default:
 		if s.offers == nil {
 			s.offers = make(map[*swarm]int)
 		}
 		s.offers[w] = len(w.sources)
-		w.sources = append(w.sources, source{s, o.Pieces})
+		w.sources = append(w.sources, source{session: s, pieces: o.Pieces})
 		w.whole += isWhole(w, o.Pieces)
+		w.hold(len(w.sources)-1, o.Bitfield)
 		a.offers++
 	}
 	return w
-}
-
-// withdraw takes the session, which is at place at, out of w; the last one moves there. The caller holds mu.
-func (s *Session) withdraw(w *swarm, at int) {
-	w.whole -= isWhole(w, w.sources[at].pieces)
-	last := len(w.sources) - 1
-	w.sources[at] = w.sources[last]
-	w.sources[at].session.offers[w] = at
-	w.sources[last] = source{}
-	w.sources = w.sources[:last]
-	if cap(w.sources) > 64 && last < cap(w.sources)/4 {
-		w.sources = append(make([]source, 0, 2*last), w.sources...)
-	}
-	delete(s.offers, w)
-	s.all.offers--
 }
 
 func isWhole(w *swarm, pieces uint32) int {
@@ -206,29 +203,17 @@ func isWhole(w *swarm, pieces uint32) int {
 	return 0
 }
 
-// End takes the session's offers away (rule S6).
-func (s *Session) End() {
-	a := s.all
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s.ended = true
-	for w, at := range s.offers {
-		s.withdraw(w, at)
-		a.tidy(w)
-	}
-	s.offers = nil
-}
-
 // Sources appends to useful, which is empty, at most wire.MaxSources of a swarm that have candidates which hold at now,
 // without the asking session; a random choice if there are more (rule S5). The candidates are shared and must not be
-// changed. whole and partial count all that there are, as Count does.
-func (s *Session) Sources(useful []wire.Source, of shoal.Swarm, now time.Time) (_ []wire.Source, whole, partial uint32) {
+// changed. The availability counts all sources that there are, as Count does, and missing are the pieces that none of them
+// has, not to be changed either.
+func (s *Session) Sources(useful []wire.Source, of shoal.Swarm, now time.Time) (_ []wire.Source, _ shoal.Availability, missing []shoal.Span) {
 	a := s.all
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	w := a.find(of)
 	if w == nil {
-		return useful, 0, 0
+		return useful, shoal.Availability{}, nil
 	}
 	if len(w.sources) <= wire.MaxSources {
 		for i := range w.sources {
@@ -241,7 +226,7 @@ func (s *Session) Sources(useful []wire.Source, of shoal.Swarm, now time.Time) (
 			}
 		}
 	}
-	return useful, uint32(w.whole), uint32(len(w.sources) - w.whole)
+	return useful, w.availability(), w.missing()
 }
 
 // appendUseful appends a source, if it is of use to the session that asks. The caller holds mu.
@@ -276,7 +261,7 @@ func (s *Swarms) permutation(n int) func(yield func(int) bool) {
 	}
 }
 
-// Count sets the counts of sources in entries of a group.
+// Count sets the availability in entries of a group.
 func (s *Swarms) Count(group shoal.Group, entries []wire.Entry) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -284,7 +269,7 @@ func (s *Swarms) Count(group shoal.Group, entries []wire.Entry) {
 	for i := range entries {
 		e := &entries[i]
 		if w := in[e.Content]; w != nil {
-			e.Whole, e.Partial = uint32(w.whole), uint32(len(w.sources)-w.whole)
+			e.Availability = w.availability()
 		}
 	}
 }

@@ -31,7 +31,14 @@ func swarmOf(i int) (s shoal.Swarm) {
 	return s
 }
 
-func offer(i int, pieces uint32) wire.Offer { return wire.Offer{Swarm: swarmOf(i), Pieces: pieces} }
+// offer is one of the first pieces.
+func offer(i int, pieces uint32) wire.Offer {
+	o := wire.Offer{Swarm: swarmOf(i), Pieces: pieces}
+	if pieces > 0 && pieces < 4 {
+		o.Bitfield = shoal.Bitfield{0xf0 << (4 - pieces)}
+	}
+	return o
+}
 
 func deviceOf(id uint64) (d shoal.DeviceID) {
 	binary.BigEndian.PutUint64(d[:], id)
@@ -72,10 +79,10 @@ func ids(t *testing.T, sources []wire.Source) map[uint64]uint32 {
 
 // sourcesFor is what a session is told of a swarm. The counts must be those of Count.
 func sourcesFor(s *Session, of shoal.Swarm, now time.Time) []wire.Source {
-	got, whole, partial := s.Sources(nil, of, now)
+	got, available, _ := s.Sources(nil, of, now)
 	counted := []wire.Entry{{Content: of.Object}}
-	if s.all.Count(of.Group, counted); counted[0].Whole != whole || counted[0].Partial != partial {
-		panic(fmt.Sprintf("%d and %d sources where %d and %d are counted", whole, partial, counted[0].Whole, counted[0].Partial))
+	if s.all.Count(of.Group, counted); counted[0].Availability != available {
+		panic(fmt.Sprintf("%+v where %+v is counted", available, counted[0].Availability))
 	}
 	return got
 }
@@ -101,8 +108,9 @@ func consistent(t *testing.T, s *Swarms) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	offers := 0
+	offers, held := 0, 0
 	for key, w := range all(t, s) {
+		held += heldBy(t, w)
 		if len(w.sources) == 0 || w.key != key {
 			t.Errorf("a swarm of %d sources under another key", len(w.sources))
 		}
@@ -121,8 +129,8 @@ func consistent(t *testing.T, s *Swarms) {
 		}
 		offers += len(w.sources)
 	}
-	if offers != s.offers {
-		t.Errorf("%d offers are counted instead of %d", s.offers, offers)
+	if offers != s.offers || held != s.held {
+		t.Errorf("%d offers and %d bytes are counted instead of %d and %d", s.offers, s.held, offers, held)
 	}
 }
 

@@ -44,3 +44,32 @@ func (s *Session) leave(w *swarm) {
 	}
 	s.all.tidy(w)
 }
+
+// withdraw takes the session, which is at place at, out of w; the last one moves there. The caller holds mu.
+func (s *Session) withdraw(w *swarm, at int) {
+	w.whole -= isWhole(w, w.sources[at].pieces)
+	w.hold(at, nil)
+	last := len(w.sources) - 1
+	w.sources[at] = w.sources[last]
+	w.sources[at].session.offers[w] = at
+	w.sources[last] = source{}
+	w.sources = w.sources[:last]
+	if cap(w.sources) > 64 && last < cap(w.sources)/4 {
+		w.sources = append(make([]source, 0, 2*last), w.sources...)
+	}
+	delete(s.offers, w)
+	s.all.offers--
+}
+
+// End takes the session's offers away (rule S6).
+func (s *Session) End() {
+	a := s.all
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.ended = true
+	for w, at := range s.offers {
+		s.withdraw(w, at)
+		a.tidy(w)
+	}
+	s.offers = nil
+}

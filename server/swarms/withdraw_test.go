@@ -27,8 +27,8 @@ func TestWithdraw(t *testing.T) {
 		}
 	}
 	sources := func(of shoal.Swarm) int {
-		_, whole, partial := s.Begin(3, shoal.DeviceID{3}).Sources(nil, of, time.Now())
-		return int(whole + partial)
+		_, is, _ := s.Begin(3, shoal.DeviceID{3}).Sources(nil, of, time.Now())
+		return int(is.Whole + is.Partial)
 	}
 	check := func(of shoal.Swarm, n int) {
 		t.Helper()

@@ -27,6 +27,7 @@ type event struct {
 	Present bool
 	Served  bool
 	Sources sources
+	Missing []missing
 
 	// Of queued downloads.
 	ID       uint64

@@ -90,7 +90,7 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 		err = s.tracker.Publish(w.Context(), shoal.Public, shoal.Name(name), object, nil)
 	}
 	if err == nil {
-		s.tracker.Offer(s.swarm, object.Pieces())
+		s.tracker.Offer(s.swarm, nil)
 		err = s.tracker.Announced(w.Context())
 	}
 	if err != nil {

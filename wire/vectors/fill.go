@@ -63,6 +63,30 @@ var bounds = map[string][3]any{
 	"invite.code_hash":   {strings.Repeat("00", 31) + "01", strings.Repeat("1f", 32), strings.Repeat("ff", 32)},
 	"publish.content":    {object("00", "0"), object("1f", "5"), object("ff", strconv.Itoa(1<<46))}, // its size fits the head's
 	"facts.state":        {0, 2, 3},
+	// What sources have goes with the size: of the typical object some of its 3,815 pieces.
+	"entry.whole":          {0, 2, 1<<32 - 1},
+	"entry.partial":        {0, 3, 1<<32 - 1},
+	"entry.least":          {0, 4, 1<<32 - 1},
+	"entry.above":          {0, 17, 65535},
+	"lookup_reply.whole":   {0, 0, 0},
+	"lookup_reply.partial": {0, 3, 1<<32 - 1},
+	"lookup_reply.least":   {0, 0, 0},
+	"lookup_reply.above":   {0, 3785, 65536 - 256},
+	"lookup_reply.missing": {[]any{}, []any{span(5, 10), span(100, 20)}, scattered(256)},
+	"offer.content":        {object("00", "0"), object("1f", "2621441"), object("ff", strconv.Itoa(1<<46))}, // 11 pieces
+	"offer.pieces":         {0, 6, 65536},
+	"offer.bitfield":       {"", "e8a0", ""},
+}
+
+// span is count pieces.
+func span(first, count int) map[string]any { return map[string]any{"first": first, "count": count} }
+
+// scattered is n single pieces.
+func scattered(n int) (spans []any) {
+	for i := range n {
+		spans = append(spans, span(2*i, 1))
+	}
+	return spans
 }
 
 func object(fill, size string) map[string]any {

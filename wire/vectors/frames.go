@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"shoal/wire/spec"
 )
@@ -172,7 +173,20 @@ var specials = map[string][]special{
 		{"a file that is all head", map[string]any{"content": object("00", "3072"), "head": repeated("0a", 3072)}},
 		{"a file of a byte more", map[string]any{"content": object("00", "3073"), "head": repeated("0a", 3072)}},
 	}...),
+	"announce": {
+		{"the largest bitfield", map[string]any{"offers": []any{map[string]any{
+			"group": "lab", "content": object("1f", strconv.Itoa(1<<46)), "pieces": 32768, "bitfield": repeated("55", 8192),
+		}}}},
+		{"the end of an offer", offered("2621441", 0, "")},
+		{"a bitfield without spare bits", offered("2097152", 7, "7f")},
+	},
 	"lookup_reply": {
+		{"some sources of a piece that are whole, and some that are not", map[string]any{
+			"whole": 2, "partial": 3, "least": 3, "above": 3814, "missing": []any{},
+		}},
+		{"all missing", map[string]any{"partial": 0, "above": 0, "missing": []any{span(0, 3815)}}},
+		{"missing pieces that the server does not know", map[string]any{"missing": []any{}}},
+		{"256 spans of many more that are missing", map[string]any{"above": 1, "missing": scattered(256)}},
 		{"no facts", map[string]any{"facts": factsOf(0, nil)}},
 		{"facts that are pending", map[string]any{"facts": factsOf(1, nil)}},
 		{"nothing known", map[string]any{"facts": factsOf(2, nil)}},

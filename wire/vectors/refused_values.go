@@ -74,8 +74,55 @@ func groupOfAll(owner string, role int) map[string]any {
 	return map[string]any{"group": "public", "owner": owner, "role": role, "members": 1, "epoch": "1", "grace": 0}
 }
 
+// offered is an offer of an object of some size.
+func offered(size string, pieces int, bitfield string) map[string]any {
+	return map[string]any{"offers": []any{map[string]any{
+		"group": "lab", "content": object("1f", size), "pieces": pieces, "bitfield": bitfield,
+	}}}
+}
+
+// listed is an object of eleven pieces in a list.
+func listed(whole, partial, least, above int) map[string]any {
+	return map[string]any{"entries": []any{map[string]any{
+		"name": "film", "content": object("1f", "2621441"), "whole": whole, "partial": partial, "least": least, "above": above,
+		"facts": factsOf(0, nil),
+	}}}
+}
+
 var contradictions = map[string][]contradiction{
 	"join_reply": {{"the whole and a bitfield", "P3", map[string]any{"whole": true, "bitfield": "80"}}},
+	"announce": {
+		{"a bitfield beside nothing", "S11", offered("2621441", 0, "0000")},
+		{"a bitfield beside all pieces", "S11", offered("2621441", 11, "ffe0")},
+		{"a bitfield beside more pieces than there are", "S11", offered("2621441", 12, "ffe0")},
+		{"no bitfield", "S11", offered("2621441", 5, "")},
+		{"a bitfield of a byte less", "S11", offered("2621441", 5, "f8")},
+		{"a bitfield of a byte more", "S11", offered("2621441", 5, "f80000")},
+		{"a spare bit", "S11", offered("2621441", 5, "f010")},
+		{"a piece more than are counted", "S11", offered("2621441", 5, "fc00")},
+		{"a piece less than are counted", "S11", offered("2621441", 5, "0f00")},
+	},
+	"list_reply": {
+		{"fewer sources of a piece than whole ones", "S12", listed(3, 2, 2, 0)},
+		{"more sources of a piece than there are", "S12", listed(3, 2, 6, 0)},
+		{"more sources of every piece than of the rarest", "S12", listed(1, 2, 1, 11)},
+		{"more sources of some, and none that is partial", "S12", listed(3, 0, 3, 1)},
+		{"numbers that add up beyond 32 bits", "S12", listed(0, 0, 1<<32-1, 0)},
+	},
+	"lookup_reply": {
+		{"fewer sources of a piece than whole ones", "S12", map[string]any{"whole": 1}},
+		{"more sources of every piece than of the rarest", "S12", map[string]any{"above": 3815, "missing": []any{}}},
+		{"pieces that somebody has", "S13", map[string]any{"least": 1}},
+		{"fewer pieces than are missing", "S13", map[string]any{"missing": []any{span(5, 10), span(100, 19)}}},
+		{"more pieces than are missing", "S13", map[string]any{"missing": []any{span(5, 10), span(100, 21)}}},
+		{"no piece", "S13", map[string]any{"missing": []any{span(5, 0), span(100, 30)}}},
+		{"pieces out of order", "S13", map[string]any{"missing": []any{span(100, 20), span(5, 10)}}},
+		{"pieces twice", "S13", map[string]any{"missing": []any{span(5, 10), span(14, 20)}}},
+		{"spans that touch", "S13", map[string]any{"missing": []any{span(5, 10), span(15, 20)}}},
+		{"pieces that are not there", "S13", map[string]any{"missing": []any{span(5, 10), span(3796, 20)}}},
+		{"pieces that add up beyond 32 bits", "S13", map[string]any{"missing": []any{span(5, 10), span(1<<32-20, 20)}}},
+		{"256 spans of more pieces than are missing", "S13", map[string]any{"above": 3815 - 255, "missing": scattered(256)}},
+	},
 	"account": {
 		{"delete nobody", "A8", map[string]any{"verb": 1, "device": noKey}},
 		{"delete a user and a device", "A8", map[string]any{"verb": 1, "user": "a user"}},

@@ -40,7 +40,7 @@ func (l *library) librarian(t *testing.T, c *wire.Conn, change func(reply *wire.
 			return
 		}
 		o := l.objects[slices.IndexFunc(l.objects, func(o held) bool { return o.name == m.Name || o.content.ID == m.File })]
-		reply, id := &wire.LookupReply{Revision: 5, Name: o.name, Content: o.content, Whole: 1}, f.ID
+		reply, id := &wire.LookupReply{Revision: 5, Name: o.name, Content: o.content, Availability: shoal.Availability{Whole: 1, Least: 1}}, f.ID
 		if change != nil {
 			change(reply, &id)
 		}

@@ -55,7 +55,7 @@ func playLiar(args []string) error {
 	defer run.Wait()
 	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	run.Go(func() { _ = l.tracker.Run(ctx) })
-	l.tracker.Offer(l.swarm, l.swarm.Object.Pieces())
+	l.tracker.Offer(l.swarm, nil)
 	if err := l.tracker.Announced(ctx); err != nil {
 		return err
 	}

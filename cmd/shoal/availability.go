@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+
+	"shoal"
+)
+
+// copiesText is the number of distributed copies in tenths, rounded down: 1.0 is never said of less.
+func copiesText(a shoal.Availability, o shoal.Object) string {
+	return fmt.Sprintf("%.1f", math.Floor(10*a.Copies(o))/10)
+}
+
+// span is some of an object's pieces, in JSON. End is the byte behind the last.
+type span struct {
+	Piece  uint32 `json:"piece"`
+	Pieces uint32 `json:"pieces"`
+	Begin  int64  `json:"begin"`
+	End    int64  `json:"end"`
+}
+
+// missingOf are the pieces of an object that nobody has, in JSON.
+func missingOf(spans []shoal.Span, o shoal.Object) []span {
+	all := []span{}
+	for _, s := range spans {
+		bytes := s.Bytes(o)
+		all = append(all, span{s.First, s.Count, bytes.Begin, bytes.End})
+	}
+	return all
+}
+
+// availabilityOf adds to a JSON object how many copies there are.
+func availabilityOf(object map[string]any, a shoal.Availability, o shoal.Object) map[string]any {
+	object["sources"], object["partial"], object["copies"] = a.Whole, a.Partial, a.Copies(o)
+	return object
+}
+
+// warn tells something beside what was asked for.
+func warn(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "shoal: warning: %s\n", printable(fmt.Sprintf(format, args...)))
+}
