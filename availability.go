@@ -3,6 +3,7 @@ package shoal
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Availability is how many copies of an object there are, by what its sources say that they have.
@@ -49,6 +50,20 @@ func (s Span) In(o Object) string {
 		return fmt.Sprintf("piece %d (bytes %d-%d)", s.First, bytes.Begin, bytes.End)
 	}
 	return fmt.Sprintf("pieces %d to %d (bytes %d-%d)", s.First, s.First+s.Count-1, bytes.Begin, bytes.End)
+}
+
+// ListSpans tells of the pieces of o, for people: of the first few spans.
+func ListSpans(spans []Span, o Object) string {
+	const shown = 4
+	var told []string
+	for _, s := range spans[:min(len(spans), shown)] {
+		told = append(told, s.In(o))
+	}
+	text := strings.Join(told, ", ")
+	if len(spans) > shown {
+		text += " and more"
+	}
+	return text
 }
 
 // SpansOf puts the pieces 0 to pieces-1 that are in a set together to spans, as few as there can be, in order; the first

@@ -3,6 +3,7 @@ package shoal
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -77,7 +78,10 @@ func TestSpans(t *testing.T) {
 	if got := spans[2].Bytes(o); got != (Range{9 * minPieceLength, o.Size}) {
 		t.Errorf("the last bytes %v", got)
 	}
-	if got := spans[1].In(o) + ", " + spans[2].In(o); got != "pieces 4 to 6 (bytes 1048576-1835008), piece 9 (bytes 2359296-2359301)" {
+	if got := ListSpans(spans[1:], o); got != "pieces 4 to 6 (bytes 1048576-1835008), piece 9 (bytes 2359296-2359301)" {
+		t.Error(got)
+	}
+	if got := ListSpans([]Span{{0, 1}, {2, 1}, {4, 1}, {6, 1}, {8, 1}}, o); strings.Count(got, "piece ") != 4 || !strings.HasSuffix(got, ") and more") {
 		t.Error(got)
 	}
 	for _, wrong := range [][]Span{{{0, 0}}, {{10, 1}}, {{9, 2}}, {{4, 1}, {2, 1}}, {{4, 1}, {5, 1}}, {{1<<32 - 1, 2}}, {{1, 1<<32 - 1}}} {

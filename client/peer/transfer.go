@@ -196,7 +196,7 @@ func (t *transfer) setWaiting(waiting bool) {
 	if t.status.Waiting == waiting {
 		return
 	}
-	t.status.Waiting = waiting
+	t.status.Waiting, t.status.Missing = waiting, nil
 	t.waiting.Store(waiting)
 	if waiting {
 		t.report()

@@ -25,7 +25,7 @@ func (t *transfer) kept() string {
 	return "; what has come is kept, run the same command again to go on"
 }
 
-// maxAbsent is how many spans of pieces an error tells of.
+// maxAbsent is how many spans of pieces an error and a status tell of.
 const maxAbsent = 256
 
 // AbsentError ends a download of which nobody who can be reached has the rest. It has the code of what it wraps.
@@ -38,28 +38,24 @@ type AbsentError struct {
 func (e *AbsentError) Unwrap() error { return e.err }
 
 func (e *AbsentError) Error() string {
-	const shown = 4
-	text := e.err.Error() + "\n  nobody who can be reached has"
-	for i, s := range e.Spans {
-		if i == shown {
-			return text + " and more"
-		}
-		text += " " + s.In(e.Object)
-		if i < len(e.Spans)-1 {
-			text += ","
-		}
-	}
-	return text
+	return e.err.Error() + "\n  nobody who can be reached has " + shoal.ListSpans(e.Spans, e.Object)
 }
 
-// unfinished is noSources, with the pieces that are missing where nobody has them: what somebody has, by what the server
-// knows, only cannot be had at the moment.
+// unfinished is noSources, with the pieces that are missing where nobody has them.
 func (t *transfer) unfinished() error {
 	err := t.noSources()
-	if absent := t.engine.Absent(maxAbsent); t.copies == 0 && len(absent) > 0 {
+	if absent := t.absent(); len(absent) > 0 {
 		return &AbsentError{Object: t.Swarm.Object, Spans: absent, err: err}
 	}
 	return err
+}
+
+// absent are the pieces that nobody has: what somebody has, by what the server knows, only cannot be had at the moment.
+func (t *transfer) absent() []shoal.Span {
+	if t.copies > 0 {
+		return nil
+	}
+	return t.engine.Absent(maxAbsent)
 }
 
 func (t *transfer) noSources() error {

@@ -18,6 +18,7 @@ func (t *transfer) handle(e event) {
 	if e.found != nil {
 		t.copies = e.found.Least
 		t.found(e.found.Sources)
+		t.missing()
 		return
 	}
 	if e.ticket {

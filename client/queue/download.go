@@ -67,13 +67,14 @@ type Download struct {
 	Object shoal.Object `json:"object,omitzero"`
 	Path   string       `json:"path,omitempty"`
 
-	Size    int64   `json:"size,omitempty"`    // bytes that are wanted
-	Held    int64   `json:"held,omitempty"`    // bytes verified and on disk, as far as is known
-	Rate    float64 `json:"rate,omitempty"`    // bytes a second, lately; 0 unless it is running
-	Waiting bool    `json:"waiting,omitempty"` // it is running, and nobody can be asked for anything
-	Present bool    `json:"present,omitempty"` // the file was there already
-	Served  bool    `json:"served,omitempty"`  // it is served on
-	Shares  []Share `json:"shares,omitempty"`  // what each device gave, in all attempts
+	Size    int64        `json:"size,omitempty"`    // bytes that are wanted
+	Held    int64        `json:"held,omitempty"`    // bytes verified and on disk, as far as is known
+	Rate    float64      `json:"rate,omitempty"`    // bytes a second, lately; 0 unless it is running
+	Waiting bool         `json:"waiting,omitempty"` // it is running, and nobody can be asked for anything
+	Missing []shoal.Span `json:"missing,omitempty"` // while it waits: pieces that nobody has who can be reached
+	Present bool         `json:"present,omitempty"` // the file was there already
+	Served  bool         `json:"served,omitempty"`  // it is served on
+	Shares  []Share      `json:"shares,omitempty"`  // what each device gave, in all attempts
 
 	Attempts int       `json:"attempts,omitempty"` // that failed since anything came
 	Retry    time.Time `json:"retry,omitzero"`     // when the next attempt may begin

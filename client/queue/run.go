@@ -65,7 +65,7 @@ func (r *run) describe(d *Download, now time.Time) {
 	if p == nil {
 		return
 	}
-	d.Size, d.Rate, d.Waiting = p.Size, p.rate, p.Waiting
+	d.Size, d.Rate, d.Waiting, d.Missing = p.Size, p.rate, p.Waiting, p.Missing
 	if p.Held > 0 { // else what is there has not been looked at yet
 		d.Held = p.Held
 	}
@@ -81,7 +81,7 @@ func (r *run) describe(d *Download, now time.Time) {
 // settleInto puts into d what is left of the run when it has ended.
 func (r *run) settleInto(d *Download, now time.Time) {
 	r.describe(d, now)
-	d.Rate, d.Waiting, d.Shares = 0, false, slices.Clone(d.Shares)
+	d.Rate, d.Waiting, d.Missing, d.Shares = 0, false, nil, slices.Clone(d.Shares)
 	for i := range d.Shares {
 		d.Shares[i].Connected = false
 	}

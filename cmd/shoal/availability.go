@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"shoal"
+	"shoal/client/peer"
 )
 
 // copiesText is the number of distributed copies in tenths, rounded down: 1.0 is never said of less.
@@ -35,6 +36,19 @@ func missingOf(spans []shoal.Span, o shoal.Object) []span {
 func availabilityOf(object map[string]any, a shoal.Availability, o shoal.Object) map[string]any {
 	object["sources"], object["partial"], object["copies"] = a.Whole, a.Partial, a.Copies(o)
 	return object
+}
+
+// waitsAnew reports whether a download has begun to wait for something else than it did.
+func waitsAnew(was, is peer.Status) bool {
+	return is.Waiting && !was.Waiting || len(is.Missing) > 0 && len(was.Missing) == 0
+}
+
+// waitText is what a download waits for.
+func waitText(missing []shoal.Span, o shoal.Object) string {
+	if len(missing) == 0 {
+		return "waiting for a source"
+	}
+	return "waiting for " + shoal.ListSpans(missing, o) + ", which nobody has who can be reached"
 }
 
 // warn tells something beside what was asked for.

@@ -77,6 +77,7 @@ func catOne(ctx context.Context, cl *client.Client, request client.Get, target s
 	counted := &counter{to: out}
 	defer func() { counted.end() }()
 	request.Found = func(name shoal.Name, o shoal.Object, _ string) {
+		counted.object = o
 		wanted, _ := request.Range.In(o) // it was found to be in it
 		counted.begin(printable(string(name)), wanted.Length())
 	}
@@ -90,7 +91,8 @@ type counter struct {
 	name    string
 	bar     *bar // nil while there is none
 	written int64
-	waiting bool
+	object  shoal.Object
+	status  peer.Status // as it was told last
 }
 
 func (c *counter) begin(name string, size int64) {
@@ -102,10 +104,10 @@ func (c *counter) begin(name string, size int64) {
 
 // report is told how far the download is.
 func (c *counter) report(s peer.Status) {
-	if s.Waiting && !c.waiting && barOutput() == nil {
-		fmt.Fprintf(os.Stderr, "shoal: %s: waiting for a source\n", c.name)
+	if waitsAnew(c.status, s) && barOutput() == nil {
+		fmt.Fprintf(os.Stderr, "shoal: %s: %s\n", c.name, waitText(s.Missing, c.object))
 	}
-	c.waiting = s.Waiting
+	c.status = s
 }
 
 func (c *counter) Write(b []byte) (int, error) {

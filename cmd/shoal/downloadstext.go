@@ -110,6 +110,7 @@ func downloadEvent(d queue.Download) map[string]any {
 	set("file", d.Object.ID, d.Name != "")
 	set("path", d.Path, d.Path != "")
 	set("waiting", true, d.Waiting)
+	set("missing", missingOf(d.Missing, d.Object), len(d.Missing) > 0)
 	set("attempts", d.Attempts, d.Attempts > 0)
 	set("retry", d.Retry, !d.Retry.IsZero())
 	set("ended", d.Ended, !d.Ended.IsZero())
@@ -173,7 +174,7 @@ func detailText(d queue.Download, now time.Time) string {
 	var parts []string
 	switch {
 	case d.State == queue.Running && d.Waiting:
-		parts = append(parts, "waiting for a source")
+		parts = append(parts, waitText(d.Missing, d.Object))
 	case d.State == queue.Running && d.Rate > 0:
 		left := time.Duration(float64(d.Size-d.Held) / d.Rate * float64(time.Second))
 		parts = append(parts, fmt.Sprintf("%v left", left.Round(time.Second)))

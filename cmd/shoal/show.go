@@ -76,7 +76,7 @@ func (i *item) report(status peer.Status) {
 		i.bar.SetTotal(status.Size, false)
 	}
 	i.bar.SetCurrent(status.Held)
-	if status.Waiting && !was.Waiting {
+	if waitsAnew(was, status) {
 		i.waits(status)
 	}
 	if now := time.Now(); now.Sub(i.said) >= jsonEvery {
@@ -87,9 +87,9 @@ func (i *item) report(status peer.Status) {
 
 // waits says that nobody can be asked for anything at the moment; on a terminal the bar does.
 func (i *item) waits(status peer.Status) {
-	i.event(map[string]any{"event": "waiting", "name": i.name, "held": status.Held})
+	i.event(map[string]any{"event": "waiting", "name": i.name, "held": status.Held, "missing": missingOf(status.Missing, i.object)})
 	if barOutput() == nil {
-		fmt.Fprintf(os.Stderr, "shoal: %s: waiting for a source\n", printable(string(i.name)))
+		fmt.Fprintf(os.Stderr, "shoal: %s: %s\n", printable(string(i.name)), waitText(status.Missing, i.object))
 	}
 }
 
@@ -145,7 +145,7 @@ func (i *item) text() string {
 	defer i.mu.Unlock()
 	s, took := i.status, time.Since(i.begin)
 	if s.Waiting {
-		return fmt.Sprintf("%s / %s  waiting for a source", bytesText(s.Held), bytesText(s.Size))
+		return fmt.Sprintf("%s / %s  %s", bytesText(s.Held), bytesText(s.Size), waitText(s.Missing, i.object))
 	}
 	fresh := s.Held - s.Resumed
 	return fmt.Sprintf("%s / %s  %s  %s left", bytesText(s.Held), bytesText(s.Size), rateText(fresh, took),

@@ -69,6 +69,9 @@ func TestAvailability(t *testing.T) {
 	if first.hasEnded() {
 		t.Fatal("the download with a part gave up")
 	}
+	if got := first.await("waiting", func(e event) bool { return len(e.Missing) > 0 }).Missing; got[0] != is.Missing[0] {
+		t.Errorf("the download that goes on waits for %+v, where %+v is missing", got, is.Missing)
+	}
 	copies := fmt.Sprintf("  0+1  0.%d  ", pieces-lacking)
 	if r := w.shoal("lister", "ls").ok(); !strings.Contains(r.stdout, copies) || !strings.Contains(r.stderr, "warning: of 1 of these files") {
 		t.Errorf("ls prints %q and %q", r.stdout, r.stderr)
