@@ -84,7 +84,7 @@ func TestEveryStructHasItsMessage(t *testing.T) {
 		"transcript", "statement", "signed_part", "server_key", "candidate", "candidates", "ticket_key", "ticket", "successor", "revoked",
 	}
 	parts := []string{
-		"object", "facts", "entry", "source", "offer", "span", "user_entry", "device_entry", "group_entry", "member_entry",
+		"object", "facts", "entry", "source", "offer", "span", "user_entry", "device_entry", "group_entry", "member_entry", "reported",
 	}
 	for _, name := range s.Order {
 		if s.Types[name].Class != spec.Struct || slices.Contains(elsewhere, name) || slices.Contains(parts, name) {

@@ -46,6 +46,8 @@ const (
 	KindGone      Kind = 62
 	KindRevoked   Kind = 63
 	KindPassword  Kind = 64
+	KindReport    Kind = 65
+	KindReports   Kind = 66
 
 	KindKeptManifest Kind = 67
 )
@@ -102,6 +104,8 @@ var kinds = map[Kind]kindSpec{
 	KindGone:      {"GONE", true, 128, 0, fresh[Gone], nil},
 	KindRevoked:   {"REVOKED", true, 4608, 0, fresh[Revocation], nil},
 	KindPassword:  {"PASSWORD", false, 2176, 8, fresh[PasswordChange], fresh[MutationReply]},
+	KindReport:    {"REPORT", false, 136, 0, fresh[Report], fresh[Empty]},
+	KindReports:   {"REPORTS", false, 72, 122880, fresh[Reports], fresh[ReportsReply]},
 
 	KindKeptManifest: {"KEPT_MANIFEST", false, 128, 65552, fresh[KeptManifest], fresh[KeptManifestReply]},
 }

@@ -150,8 +150,9 @@ func (nd *node) LookupFile(_ context.Context, _ shoal.Group, id shoal.FileID) (*
 	return nil, shoal.Errorf(shoal.NotFound, "nobody serves that")
 }
 
-func (nd *node) Offer(shoal.Swarm, shoal.Bitfield) {}
-func (nd *node) Withdraw(shoal.Swarm)              {}
+func (nd *node) Offer(shoal.Swarm, shoal.Bitfield)                                       {}
+func (nd *node) Report(context.Context, shoal.Group, shoal.FileID, shoal.DeviceID) error { return nil }
+func (nd *node) Withdraw(shoal.Swarm)                                                    {}
 
 // all are the swarms on the shelf.
 func (s *Shelf) all() map[shoal.Swarm]bool {

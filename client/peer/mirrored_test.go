@@ -77,7 +77,7 @@ func TestMirrorAndPeer(t *testing.T) {
 	}
 }
 
-// A mirror that has other bytes is found out by the pieces' hashes, and not asked any more.
+// A mirror that has other bytes is found out by the pieces' hashes, and not asked any more. It is no device to be reported.
 func TestLyingMirror(t *testing.T) {
 	w := newWorld(t, place(t, random(32*pieceLength, 3)))
 	w.kept = w.file.Manifest()
@@ -98,6 +98,9 @@ func TestLyingMirror(t *testing.T) {
 	}
 	if n := asked(); n > 40 {
 		t.Errorf("the liar was asked %d times", n)
+	}
+	if len(w.reported) > 0 {
+		t.Errorf("reported are %v", w.reported)
 	}
 }
 

@@ -20,20 +20,21 @@ import (
 
 // world is what a transfer meets: sources, and a server that knows some of them.
 type world struct {
-	t       *testing.T
-	ctx     context.Context
-	cancel  context.CancelFunc
-	run     sync.WaitGroup
-	file    *store.File // what is fetched
-	pool    *Pool
-	shelf   *Shelf
-	mu      sync.Mutex // guards the rest
-	sources []*scripted
-	offers  []int
-	lookups int
-	known   []tracker.Source // that a lookup finds
-	kept    *shoal.Manifest  // that the server keeps
-	least   uint32           // how many copies of each piece it tells of
+	t        *testing.T
+	ctx      context.Context
+	cancel   context.CancelFunc
+	run      sync.WaitGroup
+	file     *store.File // what is fetched
+	pool     *Pool
+	shelf    *Shelf
+	mu       sync.Mutex // guards the rest
+	sources  []*scripted
+	offers   []int
+	lookups  int
+	known    []tracker.Source // that a lookup finds
+	kept     *shoal.Manifest  // that the server keeps
+	reported []shoal.DeviceID
+	least    uint32 // how many copies of each piece it tells of
 }
 
 // scripted is a peer that answers frame by frame as a test wants it to; where that wants nothing, as it should.
@@ -242,6 +243,13 @@ func (w *world) Offer(sw shoal.Swarm, has shoal.Bitfield) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.offers = append(w.offers, pieces)
+}
+
+func (w *world) Report(_ context.Context, _ shoal.Group, _ shoal.FileID, device shoal.DeviceID) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reported = append(w.reported, device)
+	return nil
 }
 
 func (w *world) Withdraw(shoal.Swarm) {

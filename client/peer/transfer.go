@@ -24,6 +24,7 @@ type Tracker interface {
 	KeptManifest(ctx context.Context, swarm shoal.Swarm) (*shoal.Manifest, error)
 	Offer(swarm shoal.Swarm, has shoal.Bitfield)
 	Withdraw(swarm shoal.Swarm)
+	Report(ctx context.Context, group shoal.Group, file shoal.FileID, device shoal.DeviceID) error
 }
 
 // Transfer is the download of one object from all its sources at once: to a file (Run), of a range to a file (RunRange),
@@ -179,6 +180,8 @@ func (t *transfer) do(a swarm.Action) {
 		t.fetchHashes(s, a.Piece)
 	case swarm.Drop:
 		t.drop(s, a.Code)
+	case swarm.Ban:
+		t.accuse(s)
 	case swarm.Wait:
 		t.setWaiting(true)
 	case swarm.Done:

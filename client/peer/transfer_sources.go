@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"shoal"
 	"shoal/client/store"
@@ -152,6 +153,25 @@ func (t *transfer) join(ctx context.Context, from tracker.Source) error {
 		t.Pool.release(c)
 	}
 	return err
+}
+
+// reportPatience is how long a report that is under way keeps a transfer from ending.
+const reportPatience = 2 * time.Second
+
+// accuse tells the server in the background of a device that sent what is proven to be wrong. A mirror is none.
+func (t *transfer) accuse(s *source) {
+	if s.mirror != nil {
+		return
+	}
+	device := s.Device
+	t.Log.Warn().Stringer("device", device).Stringer("file", t.Swarm.Object.ID).Msg("a source sent what is proven to be wrong")
+	t.helpers.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), reportPatience)
+		defer cancel()
+		if err := t.Tracker.Report(ctx, t.Swarm.Group, t.Swarm.Object.ID, device); err != nil {
+			t.Log.Debug().Err(err).Stringer("device", device).Msg("reporting a source")
+		}
+	})
 }
 
 // drop ends a connection on the engine's word. One that stalled is of no use to other transfers either.

@@ -140,7 +140,7 @@ func TestBadSources(t *testing.T) {
 	}
 }
 
-// A liar gets no second chance, however slow the others are.
+// A liar gets no second chance, however slow the others are, and is reported once. Nobody else is.
 func TestLiarIsAskedNoMore(t *testing.T) {
 	within(t, 20, func(t *testing.T, w *world) {
 		liar := w.script(onRequest(func(s *scripted, id uint32, m wire.Request) []byte {
@@ -153,6 +153,9 @@ func TestLiarIsAskedNoMore(t *testing.T) {
 		w.fetch(w.transfer(liar, slow))
 		if liar.joins != 1 || liar.requests() > 2*(2<<20)/shoal.BlockUnit {
 			t.Errorf("the liar was joined %d times and asked for %d blocks", liar.joins, liar.requests())
+		}
+		if !slices.Equal(w.reported, []shoal.DeviceID{liar.key.Device()}) {
+			t.Errorf("reported are %v", w.reported)
 		}
 	})
 }

@@ -125,6 +125,7 @@ func (e *Engine) ban(p *peer, piece int, actions []Action) []Action {
 		return actions
 	}
 	e.banned[p.id.Device] = true
+	actions = append(actions, Action{Kind: Ban, Peer: p.id})
 	for _, other := range e.known {
 		if other.id.Device == p.id.Device {
 			other.banned = true

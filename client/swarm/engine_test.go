@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -275,9 +276,39 @@ func TestBadManifestIsBlamedOnItsSender(t *testing.T) {
 	e.Step(Event{Kind: Connected, Peer: id(1), Whole: true}, nil)
 	e.Step(Event{Kind: Connected, Peer: id(2), Whole: true}, nil)
 	actions := e.Step(Event{Kind: ManifestBad, Peer: id(1)}, nil)
-	if len(actions) != 2 || actions[0] != (Action{Kind: Drop, Peer: id(1), Code: shoal.Corrupt}) ||
-		actions[1] != (Action{Kind: FetchManifest, Peer: id(2)}) {
+	if want := []Action{
+		{Kind: Ban, Peer: id(1)}, {Kind: Drop, Peer: id(1), Code: shoal.Corrupt}, {Kind: FetchManifest, Peer: id(2)},
+	}; !slices.Equal(actions, want) {
 		t.Fatal(actions)
+	}
+	if actions = e.Step(Event{Kind: ManifestBad, Peer: id(1)}, nil); len(actions) != 0 {
+		t.Fatal("it is banned again", actions)
+	}
+}
+
+// Peers are tried in the order in which they were found, as a server puts them; the last one is when there is room.
+func TestTriedInOrder(t *testing.T) {
+	e := newWorld(t, 4, Config{}, proven).engine
+	const peers = maxConnected + 1
+	tried := func(ev Event) (ids []PeerID) {
+		for _, a := range e.Step(ev, nil) {
+			if a.Kind == Connect {
+				ids = append(ids, a.Peer)
+			}
+		}
+		return ids
+	}
+	for i := byte(peers); i > 1; i-- {
+		if got := tried(Event{Kind: Found, Peer: id(i)}); !slices.Equal(got, []PeerID{id(i)}) {
+			t.Fatalf("tried are %v", got)
+		}
+	}
+	last := id(1)
+	if got := tried(Event{Kind: Found, Peer: last}); len(got) > 0 {
+		t.Fatalf("tried are %v, one too many", got)
+	}
+	if got := tried(Event{Kind: Lost, Peer: id(peers)}); !slices.Equal(got, []PeerID{last}) {
+		t.Fatalf("tried are %v when another is lost", got)
 	}
 }
 

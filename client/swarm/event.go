@@ -115,6 +115,9 @@ const (
 	// Drop the connection to Peer, for the reason in Code: Corrupt when it is banned for this transfer, Unreachable when
 	// it stalls, NotHeld when it refuses, Limit when it makes room for another. Not answered.
 	Drop
+	// Ban: the device of Peer has sent what is proven to be wrong, and gets no more work in this transfer. Said once for a
+	// device, before its connections are dropped; not answered.
+	Ban
 	// Wait: nobody is left who could be asked for anything. Said once each time it begins.
 	Wait
 	// Done: every piece is there.

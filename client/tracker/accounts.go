@@ -134,6 +134,13 @@ func collect[E any](ask func(after string) (page []E, more bool, err error), nam
 	}
 }
 
+// Reports returns the devices that are reported in a group, for its owner: the first 1,000, and whether there are more.
+func (t *Tracker) Reports(ctx context.Context, group shoal.Group) (reported []wire.Reported, more bool, err error) {
+	var reply wire.ReportsReply
+	err = t.call(ctx, wire.KindReports, &wire.Reports{Group: group}, &reply)
+	return reply.Entries, reply.More, err
+}
+
 // Invite lets one who knows the code with this SHA-256 register and be in the group, until expires, in milliseconds
 // since 1970 UTC. Like the code itself, it goes over TLS only.
 func (t *Tracker) Invite(ctx context.Context, group shoal.Group, codeHash [32]byte, expires int64) error {

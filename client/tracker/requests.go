@@ -134,6 +134,12 @@ func (t *Tracker) lookup(ctx context.Context, m *wire.Lookup) (*Found, error) {
 	return found, nil
 }
 
+// Report tells the server that a device, as a source of a file in a group, has sent what is proven to be wrong. The error has
+// code NotFound where the device serves nothing there, and Limit where there are too many reports.
+func (t *Tracker) Report(ctx context.Context, group shoal.Group, file shoal.FileID, device shoal.DeviceID) error {
+	return t.call(ctx, wire.KindReport, &wire.Report{Group: group, File: file, Device: device}, &wire.Empty{})
+}
+
 // Log reads a part of the realm's log. The error has code Denied where this device may not.
 func (t *Tracker) Log(ctx context.Context, m *wire.Log) (*wire.LogReply, error) {
 	reply := new(wire.LogReply)

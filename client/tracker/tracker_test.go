@@ -106,7 +106,8 @@ func TestMutationIsRetried(t *testing.T) {
 				must(t, tr.Publish(t.Context(), shoal.Public, "it", object(1), nil))
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				if len(s.published) != 3 || s.published[0].Sequence != s.published[2].Sequence {
+				// When the connection is new there may be another one, to publish again what this has published.
+				if n := s.published; len(n) < 3 || n[1].Sequence != n[0].Sequence || n[2].Sequence != n[0].Sequence {
 					t.Errorf("asked %+v", s.published)
 				}
 			})

@@ -21,6 +21,7 @@ func newGroup() *cobra.Command {
 		newGroupVerb("accept", "Let a user in who asks for that", wire.AcceptUser, "%[2]s is in %[1]s now"),
 		newGroupVerb("reject", "Turn down a user who asks to be let in", wire.RejectUser, "%[2]s is not let into %[1]s"),
 		newMembers("members", "List who is in a group: name, since when", wire.MembersIn),
+		newGroupPeers(),
 		newGroupVerb("remove", "Remove a user from a group; transfers end at once", wire.RemoveUser, "%[2]s is not in %[1]s any more"),
 		newGroupVerb("delete", "Delete a group with all that is published in it; the files stay where they are", wire.DeleteGroup, "%[1]s is deleted"),
 		newGroupVerb("transfer", "Make another member the owner of a group", wire.TransferGroup, "%[2]s owns %[1]s now"),
@@ -151,6 +152,46 @@ func newMembers(use, short string, which wire.MembersWhich) *cobra.Command {
 		}
 		return printTable(rows...)
 	})
+}
+
+func newGroupPeers() *cobra.Command {
+	var c common
+	cmd := c.command("peers GROUP", "List which devices are reported for false data", cobra.ExactArgs(1),
+		func(ctx context.Context, open opener, given []string) error {
+			group, err := shoal.ParseGroup(given[0])
+			if err != nil {
+				return err
+			}
+			t, err := open()
+			if err != nil {
+				return err
+			}
+			reported, more, err := t.Reports(ctx, group)
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			for _, r := range reported {
+				since, latest := time.UnixMilli(r.Since).UTC(), time.UnixMilli(r.Latest).UTC()
+				if c.json {
+					printJSON(map[string]any{"device": r.Device, "user": r.User, "users": r.Users, "since": since, "latest": latest})
+					continue
+				}
+				rows = append(rows, []string{r.Device.String(), r.User, fmt.Sprint(r.Users), timeText(since), timeText(latest)})
+			}
+			if err := printTable(rows...); err != nil {
+				return err
+			}
+			if more {
+				warn("there are more than these %d", len(reported))
+			}
+			return nil
+		})
+	cmd.Long = cmd.Short + ": the device, whose it is, by how many users, since when, and when last.\n" +
+		"Only the group's owner sees that, and for public an admin. A download reports a device that sent it what is proven to be\n" +
+		"wrong: its disk or memory is broken, or it lies. Each user counts once for a device, and for a day. Others try such a\n" +
+		"device later than the rest, and still fetch from it: every byte is verified. shoal group remove takes its user out."
+	return cmd
 }
 
 func newInvite() *cobra.Command {

@@ -45,6 +45,7 @@ var commands = map[string]takes{
 	"group create": {good: []string{"new"}, which: []string{"name"}}, "group list": {},
 	"group join": {good: []string{"lab"}, which: []string{"group"}}, "group leave": {good: []string{"lab"}, which: []string{"group"}},
 	"group requests": {good: []string{"lab"}, which: []string{"group"}}, "group members": {good: []string{"lab"}, which: []string{"group"}},
+	"group peers":  {good: []string{"lab"}, which: []string{"group"}},
 	"group delete": {good: []string{"lab"}, which: []string{"group"}},
 	"group accept": {good: []string{"lab", "bob"}, which: []string{"group", "member"}}, "group reject": {good: []string{"lab", "bob"}, which: []string{"group", "member"}},
 	"group remove": {good: []string{"lab", "bob"}, which: []string{"group", "member"}}, "group transfer": {good: []string{"lab", "bob"}, which: []string{"group", "member"}},

@@ -132,6 +132,14 @@ func (s *state) standing(user meta.Username, of shoal.Group) Standing {
 	return Standing{*g.record, user, role, members}
 }
 
+// IsIn reports whether there is such a user, and is in a group.
+func (r *Registry) IsIn(g shoal.Group, user string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	u := meta.Username(user)
+	return r.state.users[u] != nil && r.state.standing(u, g).Role >= Member
+}
+
 // Groups returns at most limit groups after a given one in the order of their names, with what the device's user is in
 // them, and whether more remain: those that the user is in, or asks to be in, and to an admin all.
 func (r *Registry) Groups(device shoal.DeviceID, after shoal.Group, limit int) (revision uint64, groups []Standing, more bool) {

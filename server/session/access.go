@@ -78,6 +78,8 @@ var access = map[wire.Kind]rule{
 	wire.KindInvite:    {who: owner, inside: true, slow: true, answer: answered((*Session).invite)},
 	wire.KindStopShare: {who: member, inside: true, slow: true, answer: answered((*Session).stopShare)},
 	wire.KindTicket:    {who: member, answer: answered((*Session).ticket)},
+	wire.KindReport:    {who: member, answer: answered((*Session).report)},
+	wire.KindReports:   {who: owner, reads: true, answer: answered((*Session).reports)}, // in public: admins
 
 	wire.KindKeptManifest: {who: member, reads: true, slow: true, answer: answered((*Session).keptManifest)},
 }

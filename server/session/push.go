@@ -124,6 +124,7 @@ func (h *Host) epochRaised(c registry.Change, sessions []*Session) {
 		reason = wire.EpochDeleted
 	}
 	event := wire.AppendEvent(nil, wire.KindEpoch, &wire.Epoch{Group: c.Group, Epoch: c.Epoch, Reason: reason})
+	h.retract(c.Group)
 	for _, s := range sessions {
 		if h.Registry.Enter(s.device, c.Group) != nil {
 			s.offers.WithdrawGroup(c.Group)

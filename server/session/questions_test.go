@@ -93,6 +93,11 @@ var requests = map[string]func(c *cell) wire.Message{
 		return &wire.StopShare{Sequence: c.number(), Group: c.group, Name: "y", File: objectOf(4).ID}
 	},
 	"TICKET": func(c *cell) wire.Message { return &wire.TicketRequest{Group: c.group} },
+	"REPORT": func(c *cell) wire.Message {
+		c.source(c.asking)
+		return &wire.Report{Group: c.group, File: objectOf(1).ID, Device: c.asking.Device()}
+	},
+	"REPORTS": func(c *cell) wire.Message { return &wire.Reports{Group: c.group} },
 	"KEPT_MANIFEST": func(c *cell) wire.Message {
 		o, proof := small("kept")
 		c.do(c.owner, &meta.Publish{Group: c.group, Name: "kept", Content: o, Mirrors: []shoal.Mirror{"https://example.com/"}, Manifest: proof})

@@ -89,6 +89,8 @@ type Session struct {
 	desk   *desk                // nil while there is nothing to answer
 	out    []byte               // replies that are yet to be sent
 	told   map[shoal.Group]bool // whose epoch the client was told here (rule E3)
+	// reportsDue is when the session has all its reports left again.
+	reportsDue time.Time
 
 	why     atomic.Pointer[error] // EndAll gave
 	writing sync.Mutex            // held while frames are sent

@@ -117,6 +117,15 @@ func (c *cell) mine() shoal.Name {
 	return "mine"
 }
 
+// source makes a device serve what the owner published.
+func (c *cell) source(device *identity.Key) {
+	c.made++
+	session := c.host.Swarms.Begin(1<<50+uint64(c.made), device.Device())
+	must(c, session.Announce([]byte("here"), time.Now().Add(time.Hour), []wire.Offer{
+		{Swarm: shoal.Swarm{Group: c.group, Object: objectOf(1)}, Pieces: 4},
+	}))
+}
+
 // either is the asker's own name, or another one.
 func (c *cell) either(other string) string {
 	if c.own {

@@ -25,16 +25,18 @@ type Swarms struct {
 	mu      sync.RWMutex                            // guards everything below, sessions and swarms included
 	groups  map[shoal.Group]map[shoal.Object]*swarm // none of them empty
 	offers  int
-	held    int             // bytes of bitfields and counts
-	maxAll  int             // of offers; constant
-	maxHeld int             // of held; constant
+	held    int // bytes of bitfields and counts
+	maxAll  int // of offers; constant
+	maxHeld int // of held; constant
+	reports reports
 	random  func(n int) int // a random number in [0, n), to be called concurrently; constant
 }
 
 // New returns no swarms at all.
 func New() *Swarms {
 	return &Swarms{
-		groups: make(map[shoal.Group]map[shoal.Object]*swarm), maxAll: maxAll, maxHeld: maxHeld, random: rand.IntN,
+		groups: make(map[shoal.Group]map[shoal.Object]*swarm), maxAll: maxAll, maxHeld: maxHeld,
+		reports: newReports(), random: rand.IntN,
 	}
 }
 
@@ -204,9 +206,9 @@ func isWhole(w *swarm, pieces uint32) int {
 }
 
 // Sources appends to useful, which is empty, at most wire.MaxSources of a swarm that have candidates which hold at now,
-// without the asking session; a random choice if there are more (rule S5). The candidates are shared and must not be
-// changed. The availability counts all sources that there are, as Count does, and missing are the pieces that none of them
-// has, not to be changed either.
+// without the asking session; a random choice if there are more (rule S5), and in the order in which they are best tried
+// (rule R5). The candidates are shared and must not be changed. The availability counts all sources that there are, as Count
+// does, and missing are the pieces that none of them has, not to be changed either.
 func (s *Session) Sources(useful []wire.Source, of shoal.Swarm, now time.Time) (_ []wire.Source, _ shoal.Availability, missing []shoal.Span) {
 	a := s.all
 	a.mu.RLock()
@@ -215,16 +217,11 @@ func (s *Session) Sources(useful []wire.Source, of shoal.Swarm, now time.Time) (
 	if w == nil {
 		return useful, shoal.Availability{}, nil
 	}
-	if len(w.sources) <= wire.MaxSources {
-		for i := range w.sources {
-			useful = s.appendUseful(useful, &w.sources[i], now)
-		}
-	} else {
-		for at := range a.permutation(len(w.sources)) {
-			if useful = s.appendUseful(useful, &w.sources[at], now); len(useful) == wire.MaxSources {
-				break
-			}
-		}
+	if in := a.reports.groups[of.Group]; in != nil || len(w.sources) > wire.MaxSources {
+		return s.choose(useful, w, in, now), w.availability(), w.missing()
+	}
+	for i := range w.sources {
+		useful = s.appendUseful(useful, &w.sources[i], now)
 	}
 	return useful, w.availability(), w.missing()
 }
@@ -236,29 +233,6 @@ func (s *Session) appendUseful(useful []wire.Source, from *source, now time.Time
 		return useful
 	}
 	return append(useful, wire.Source{Session: of.id, Device: of.device, Pieces: from.pieces, Candidates: of.candidates})
-}
-
-// permutation yields 0 to n-1 in a random order, each order as likely as any other. It costs no more than what is taken
-// of it: the shuffle of Fisher and Yates (Knuth, The Art of Computer Programming, algorithm 3.4.2P), with only those
-// places stored that no longer hold their own number.
-func (s *Swarms) permutation(n int) func(yield func(int) bool) {
-	return func(yield func(int) bool) {
-		moved := make(map[int]int, min(n, wire.MaxSources))
-		at := func(i int) int {
-			if v, ok := moved[i]; ok {
-				return v
-			}
-			return i
-		}
-		for i := range n {
-			j := i + s.random(n-i)
-			v := at(j)
-			moved[j] = at(i)
-			if !yield(v) {
-				return
-			}
-		}
-	}
 }
 
 // Count sets the availability in entries of a group.

@@ -59,6 +59,7 @@ func (s *Session) withdraw(w *swarm, at int) {
 	}
 	delete(s.offers, w)
 	s.all.offers--
+	s.all.reports.leaves(w.key.Group, s.device)
 }
 
 // End takes the session's offers away (rule S6).

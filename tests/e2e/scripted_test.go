@@ -65,20 +65,9 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 		manifest: manifest, content: content, script: plot, conns: map[net.Conn]struct{}{}, asked: make(chan struct{}),
 	}
 	w.enrol(s.key.Device())
-	realm, err := shoal.ParseRealmKey(w.realm)
-	if err != nil {
-		w.Fatal(err)
-	}
 	at := netip.MustParseAddrPort(listener.Addr().String())
-	s.tracker = tracker.New(tracker.Config{
-		Server: w.address, Key: s.key, Transport: identity.Transport{Security: wire.TLS},
-		Accept: func(r *wire.HelloReply) error {
-			return identity.VerifyServer(r.Certificate, realm, r.Identity, time.Now())
-		},
-		Addresses: func(netip.Addr) []identity.Candidate {
-			return []identity.Candidate{{Security: wire.TLS, Addr: at}}
-		},
-		Log: zerolog.Nop(),
+	s.tracker = w.session(s.key, func(netip.Addr) []identity.Candidate {
+		return []identity.Candidate{{Security: wire.TLS, Addr: at}}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
@@ -97,6 +86,22 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 		w.Fatalf("a scripted peer: %v", err)
 	}
 	return s
+}
+
+// session is a device's with the server, which the caller runs.
+func (w *world) session(key *identity.Key, addresses func(netip.Addr) []identity.Candidate) *tracker.Tracker {
+	w.Helper()
+	realm, err := shoal.ParseRealmKey(w.realm)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tracker.New(tracker.Config{
+		Server: w.address, Key: key, Transport: identity.Transport{Security: wire.TLS},
+		Accept: func(r *wire.HelloReply) error {
+			return identity.VerifyServer(r.Certificate, realm, r.Identity, time.Now())
+		},
+		Addresses: addresses, Log: zerolog.Nop(),
+	})
 }
 
 func (s *scripted) close() {
