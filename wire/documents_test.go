@@ -199,7 +199,7 @@ func TestFieldNames(t *testing.T) {
 		}
 		got := fieldNames(m)
 		if v.Type == "join" { // group and object make a swarm
-			want = []string{"group", "object", "ticket"}
+			want = []string{"group", "object", "ticket", "picky"}
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s has %v in shoal.x and %v in the code", v.Type, want, got)

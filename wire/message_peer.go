@@ -12,6 +12,7 @@ import (
 type Join struct {
 	Swarm  shoal.Swarm
 	Ticket []byte // a chain that ends in a ticket; empty for none
+	Picky  bool   // which pieces are wanted when is not the peer's choice: a part of the object, or all in order
 }
 
 // JoinReply gives the swarm's handle on this connection and what the peer has: Whole, or Bitfield, in which bit 7 of
@@ -71,12 +72,14 @@ func (m *Withdraw) Err() error { return remoteError(m.Code, m.Text) }
 func (m *Join) Append(b []byte) []byte {
 	b = xdr.AppendString(b, m.Swarm.Group)
 	b = appendObject(b, m.Swarm.Object)
-	return xdr.AppendOpaque(b, m.Ticket)
+	b = xdr.AppendOpaque(b, m.Ticket)
+	return xdr.AppendBool(b, m.Picky)
 }
 
 func (m *Join) decode(d *xdr.Decoder) {
 	m.Swarm = shoal.Swarm{Group: group(d), Object: object(d)}
 	m.Ticket = d.Opaque(MaxStatement)
+	m.Picky = d.Bool()
 }
 
 func (m *JoinReply) Append(b []byte) []byte {

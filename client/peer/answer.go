@@ -25,7 +25,7 @@ func (c *served) join(f wire.Frame) error {
 		it.settle(c.ctx, c.server.Alone)
 		c.handles++
 		joined := &member{id: peerID{Device: c.Remote, Session: c.number}, handle: c.handles, out: c.out, admission: admission}
-		if err = it.join(joined, f.ID); err == nil {
+		if err = it.join(joined, f.ID, m.Picky); err == nil {
 			c.members[joined.handle] = joined
 			if c.server.Exchange != nil {
 				c.server.Exchange.Use(m.Swarm.Group)

@@ -29,7 +29,9 @@ type item struct {
 	held    shoal.Bitfield  // the pieces that machine knows of, in PROTOCOL.md's form; nil for all
 	actions []upload.Action // what machine has said last
 	unsent  []upload.Event  // blocks that were to be sent and are not any more: machine has yet to hear of that
-	alone   chan struct{}   // closed when it is known whether nobody else has everything; nil before somebody wondered
+	alone   chan struct{}   // closed when it is known whether nobody else has everything; nil unless somebody is asking
+
+	onlySeed bool // nobody else had everything when that was asked last
 }
 
 // peerID is how a machine tells members apart: a device, and the number of its connection to this process.
@@ -54,7 +56,7 @@ type member struct {
 
 // join adds a member and answers its JOIN with what it may know of at that moment. Further pieces, and a withdrawal, are
 // told after that, so that none is missed and none is told twice (rule P12).
-func (it *item) join(m *member, id uint32) error {
+func (it *item) join(m *member, id uint32, picky bool) error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	if it.gone != nil {
@@ -64,7 +66,7 @@ func (it *item) join(m *member, id uint32) error {
 	held := it.content.Bitfield()
 	it.prepare(held)
 	it.members[m.id] = m
-	it.step(upload.Event{Kind: upload.Joined, Peer: m.id})
+	it.step(upload.Event{Kind: upload.Joined, Peer: m.id, Picky: picky})
 	for _, a := range it.actions {
 		m.all = m.all || a.Kind == upload.RevealAll && a.Peer == m.id
 	}
@@ -81,6 +83,7 @@ func (it *item) prepare(held shoal.Bitfield) {
 	if it.machine == nil {
 		it.began, it.held = time.Now(), append([]byte(nil), held...)
 		it.machine = upload.New(upload.Config{Object: it.swarm.Object, Whole: held == nil, Bitfield: it.held, Seed: rand.Uint64()})
+		it.step(upload.Event{Kind: upload.OnlySeed, Whole: it.onlySeed})
 		it.shelf.setBusy(it, true)
 		return
 	}
@@ -129,7 +132,7 @@ func (it *item) remove(m *member) {
 	delete(it.members, m.id)
 	it.tell(upload.Event{Kind: upload.Left, Peer: m.id}, 0)
 	if len(it.members) == 0 {
-		it.machine, it.held, it.alone = nil, nil, nil
+		it.machine, it.held, it.onlySeed = nil, nil, false
 		it.shelf.setBusy(it, false)
 	}
 }

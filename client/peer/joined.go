@@ -69,14 +69,14 @@ type wantedBlock struct {
 	id uint32 // of the request; 0 before it is sent. j's mu guards it
 }
 
-// join joins a swarm on the connection, with a ticket if one is needed. If it returns nil, to has been told.
-func (c *conn) join(ctx context.Context, sw shoal.Swarm, ticket []byte, to sink) error {
+// join joins a swarm on the connection. If it returns nil, to has been told.
+func (c *conn) join(ctx context.Context, m wire.Join, to sink) error {
 	j := &Joined{
 		origin: &origin{id: c.id, ctx: c.ctx, waiting: &c.waiting},
-		conn:   c, sink: to, swarm: sw, ticket: ticket, requests: map[wire.Request]*wantedBlock{},
+		conn:   c, sink: to, swarm: m.Swarm, ticket: m.Ticket, requests: map[wire.Request]*wantedBlock{},
 	}
 	done := make(chan error, 1)
-	c.link.Start(wire.KindJoin, &wire.Join{Swarm: sw, Ticket: ticket}, func(f wire.Frame, err error) {
+	c.link.Start(wire.KindJoin, &m, func(f wire.Frame, err error) {
 		if err == nil {
 			if err = j.opened(f); err != nil {
 				c.link.Close(err)

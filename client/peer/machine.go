@@ -148,11 +148,10 @@ func (m *member) has(pieces []uint32) {
 	}
 }
 
-// settle finds out, before a second device joins what is whole here, whether nobody else has all of it. It is asked once;
-// a swarm that has begun is not made to begin anew.
+// settle finds out, before the first device joins what is whole here, whether nobody else has all of it.
 func (it *item) settle(ctx context.Context, alone func(context.Context, shoal.Swarm) bool) {
 	it.mu.Lock()
-	if alone == nil || it.machine == nil || it.held != nil || it.swarm.Object.Pieces() < 2 {
+	if alone == nil || it.machine != nil || it.gone != nil || it.content.Bitfield() != nil || it.swarm.Object.Pieces() < 2 {
 		it.mu.Unlock()
 		return
 	}
@@ -171,13 +170,9 @@ func (it *item) settle(ctx context.Context, alone func(context.Context, shoal.Sw
 		}
 		return
 	}
-	defer close(known)
-	if !alone(ctx, it.swarm) {
-		return
-	}
+	only := alone(ctx, it.swarm)
 	it.mu.Lock()
 	defer it.mu.Unlock()
-	if it.alone == known {
-		it.tell(upload.Event{Kind: upload.OnlySeed, Whole: true}, 0)
-	}
+	it.onlySeed, it.alone = only, nil
+	close(known)
 }

@@ -86,7 +86,7 @@ func TestPiecesOfManyBlocks(t *testing.T) {
 		c, err := w.pool.connect(w.ctx, s.found())
 		must(t, err)
 		k := &taker{pieces: map[int][]byte{}}
-		must(t, c.join(w.ctx, huge, nil, k))
+		must(t, c.join(w.ctx, wire.Join{Swarm: huge}, k))
 		fetch := func(piece int) {
 			for begin := range 4 {
 				k.joined.fetch(piece, begin<<20, 1<<20)
@@ -196,7 +196,7 @@ func TestSharedConnection(t *testing.T) {
 		c, err := w.pool.connect(w.ctx, s.found())
 		must(t, err)
 		k := &taker{pieces: map[int][]byte{}}
-		must(t, c.join(w.ctx, swarmOf(file), nil, k))
+		must(t, c.join(w.ctx, wire.Join{Swarm: swarmOf(file)}, k))
 		w.fetch(w.transfer(s))
 		synctest.Wait()
 		if s.left != 1 || len(k.errs) != 0 {
@@ -219,10 +219,10 @@ func TestOneHandleForTwoSwarms(t *testing.T) {
 		c, err := w.pool.connect(w.ctx, w.script(nil).found()) // whose handle is always 1
 		must(t, err)
 		k := &taker{pieces: map[int][]byte{}}
-		must(t, c.join(w.ctx, swarmOf(file), nil, k))
+		must(t, c.join(w.ctx, wire.Join{Swarm: swarmOf(file)}, k))
 		c2, err := w.pool.connect(w.ctx, tracker.Source{Device: c.id.Device, Session: c.id.Session})
 		must(t, err)
-		wantCode(t, c2.join(w.ctx, swarmOf(file), nil, &taker{}), shoal.BadRequest)
+		wantCode(t, c2.join(w.ctx, wire.Join{Swarm: swarmOf(file)}, &taker{}), shoal.BadRequest)
 		w.pool.release(c2)
 		synctest.Wait()
 		if len(k.errs) != 1 {

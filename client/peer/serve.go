@@ -28,8 +28,8 @@ type Server struct {
 	Shelf     *Shelf
 	// Realm says who may fetch in which group, and for how long; nil lets everybody.
 	Realm *tickets.Realm
-	// Alone reports whether no other device is known to have all of an object. It is called, from any goroutine, when a
-	// second device joins what is whole here: then each piece is given out once, for them to pass on. nil for never.
+	// Alone reports whether no other device is known to have all of an object. It is called, from any goroutine, when the
+	// first device joins what is whole here: then each piece is given out once, for them to pass on. nil for never.
 	Alone func(context.Context, shoal.Swarm) bool
 	// Changed is called, from any goroutine, when an object turned out to be no longer what was published. It has been
 	// withdrawn already.

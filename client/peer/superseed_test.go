@@ -26,9 +26,11 @@ func TestSuperSeeding(t *testing.T) {
 			return sw == swarmOf(f)
 		}
 		r.Shelf.Put(swarmOf(f), f)
-		first := r.pipe(0)
-		if !first.join(swarmOf(f)).Whole || asked.Load() != 0 {
-			t.Error("one who is alone is not shown everything at once")
+		picky := r.pipe(0)
+		var all wire.JoinReply
+		picky.reply(picky.ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f), Picky: true}), wire.KindJoin, &all)
+		if !all.Whole {
+			t.Error("one who is picky is not shown everything at once")
 		}
 		var conns []*observer
 		for range 2 {

@@ -80,6 +80,7 @@ type transfer struct {
 	learned int                  // sources that were found by their records
 	meetAt  time.Duration        // when to look for more of them
 	goal    goal
+	picky   bool    // not all pieces are wanted, or not in any order
 	stream  *stream // who waits for the pieces in order; nil for nobody
 
 	inbox   inbox         // for concurrent use
@@ -111,7 +112,7 @@ func (t Transfer) run(outer context.Context, config swarm.Config, g goal, s *str
 		Transfer: t, ctx: ctx, begin: time.Now(), sources: map[swarm.PeerID]*source{}, kick: make(chan struct{}, 1),
 		engine: swarm.New(config), goal: g, stream: s,
 		status: Status{Size: wantedBytes(config)}, lease: t.lease(), ready: make(chan struct{}), bad: map[int][]shoal.Hash{},
-		limits: limits,
+		limits: limits, picky: config.InOrder || config.Count > 0,
 	}
 	r.pieces = assemblies{object: t.Swarm.Object, buffers: t.Pool.buffers, pieces: map[int]*assembly{}}
 	defer r.lease.Close()

@@ -10,6 +10,7 @@ import (
 	"shoal/client/store"
 	"shoal/client/swarm"
 	"shoal/client/tracker"
+	"shoal/wire"
 )
 
 func (s *source) id() swarm.PeerID { return swarm.PeerID{Device: s.Device, Session: s.Session} }
@@ -147,7 +148,7 @@ func (t *transfer) join(ctx context.Context, from tracker.Source) error {
 	}
 	ticket, err := t.ticket(ctx)
 	if err == nil {
-		err = c.join(ctx, t.Swarm, ticket, t)
+		err = c.join(ctx, wire.Join{Swarm: t.Swarm, Ticket: ticket, Picky: t.picky}, t)
 	}
 	if err != nil {
 		t.Pool.release(c)

@@ -18,7 +18,7 @@ type EventKind uint8
 // In Gave, PeerHas and PeerWhole only its Device counts: they are learned elsewhere, on the connection to that device.
 const (
 	// Joined: a peer has joined. What it may know of is in the actions of the same step: RevealAll, or Reveal for each
-	// piece, or nothing yet; and so is Choke, if it has to wait.
+	// piece, or nothing yet; and so is Choke, if it has to wait. From one that is Picky nothing is hidden.
 	Joined EventKind = iota + 1
 	// Left: it is gone. Its blocks are void.
 	Left
@@ -46,7 +46,7 @@ const (
 // Event is something that happened at Now, a time that only grows.
 type Event struct {
 	Kind          EventKind
-	Whole         bool
+	Whole, Picky  bool
 	Now           time.Duration
 	Peer          swarm.PeerID
 	Piece         int

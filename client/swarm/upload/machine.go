@@ -176,12 +176,17 @@ func (m *Machine) join(ev Event, actions []Action) []Action {
 		p.choked = true
 		actions = append(actions, Action{Kind: Choke, Peer: p.id})
 	}
-	if m.super == nil {
+	if m.super != nil {
+		m.super.active = m.now
+	}
+	if m.super == nil || ev.Picky {
 		p.all = true
 		return append(actions, Action{Kind: RevealAll, Peer: p.id})
 	}
-	m.super.active = m.now
 	p.revealed, p.allowed = newBitset(m.pieces), creditFirst
+	if len(m.order) == 1 {
+		p.allowed = max(creditFirst, min(creditAlone, m.pieces/128))
+	}
 	return m.reveal(p, actions)
 }
 

@@ -223,3 +223,34 @@ func TestSuperSeeding(t *testing.T) {
 		t.Errorf("%d pieces were given twice; super-seeding: %v", twice, o.SuperSeeding())
 	}
 }
+
+// To one who is picky nothing is hidden, and what it takes is not given to others as well.
+func TestPickyPeer(t *testing.T) {
+	o := open(Config{Whole: true, Seed: 1})
+	o.do(Event{Kind: OnlySeed, Whole: true})
+	o.do(Event{Kind: Joined, Peer: id(0), Picky: true})
+	if !o.all[id(0)] || !o.SuperSeeding() {
+		t.Fatal("something is hidden from one who is picky")
+	}
+	for i := range pieces / 2 {
+		o.do(Event{Kind: Asked, Peer: id(0), Piece: i, Length: 1 << 18})
+	}
+	o.do(Event{Kind: Joined, Peer: id(1)})
+	for i := range pieces / 2 {
+		o.do(Event{Kind: Sent, Peer: id(0), Piece: i, Length: 1 << 18})
+		if o.peer(id(1)).revealed.has(i) {
+			t.Fatalf("piece %d is shown to another", i)
+		}
+	}
+	for o.SuperSeeding() {
+		for i := pieces / 2; i < pieces; i++ {
+			if o.SuperSeeding() && o.peer(id(1)).revealed.has(i) && o.super.to[i] > 0 {
+				o.do(Event{Kind: Asked, Peer: id(1), Piece: i, Length: 1 << 18})
+				o.do(Event{Kind: Sent, Peer: id(1), Piece: i, Length: 1 << 18})
+			}
+		}
+	}
+	if !o.all[id(1)] {
+		t.Error("not everything is shown in the end")
+	}
+}

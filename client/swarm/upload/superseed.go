@@ -22,6 +22,8 @@ const (
 	// nothing to wait for it is shown twice as many, so that a long way does not leave it waiting; creditMost at most.
 	creditFirst = 2
 	creditMost  = 64
+	// creditAlone is creditFirst for who joins when nobody else is there, and may stay alone.
+	creditAlone = 16
 	// hoardMost is how many pieces a peer may have from here that nobody else has, while others pass theirs on.
 	hoardMost = 4
 	// quietMost is how long nobody takes what is shown until everything is.
@@ -65,6 +67,9 @@ func (m *Machine) reveal(p *peer, actions []Action) []Action {
 	for !p.all && p.credit < p.allowed && len(s.fresh) > 0 && !m.hoards(p) {
 		i := s.fresh[len(s.fresh)-1]
 		s.fresh = s.fresh[:len(s.fresh)-1]
+		if s.owner[i] != nil { // one to whom all was revealed has asked for it
+			continue
+		}
 		if p.device.has.has(i) { // it has that from elsewhere, so it is out already
 			s.to[i] = 0
 			s.given++
@@ -86,6 +91,10 @@ func (m *Machine) hoards(p *peer) bool {
 // touch notes that a piece which was shown to a peer is asked for, or will not be.
 func (m *Machine) touch(p *peer, piece int, actions []Action) []Action {
 	s := m.super
+	if s.owner[piece] == nil && p.all && s.to[piece] > 0 {
+		s.owner[piece], s.asked[piece] = p, true
+		return actions
+	}
 	if s.owner[piece] != p || s.asked[piece] {
 		return actions
 	}
