@@ -22,10 +22,6 @@ type bulkWriter interface {
 	write(head wire.PieceHead, id uint32, from store.Content, offset, length int64, more func(left int64) (int64, error)) error
 }
 
-// notSent is how many bytes the kernel takes before it has sent the earlier ones: what it has not sent cannot be
-// overtaken by frames that should go first.
-const notSent = 512 << 10
-
 func newBulkWriter(c *wire.Conn) bulkWriter {
 	nc := c.Conn
 	if limited, ok := nc.(*idleConn); ok {
@@ -33,9 +29,6 @@ func newBulkWriter(c *wire.Conn) bulkWriter {
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) {
-				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent) // only order suffers without it
-			})
 			return &fileSender{tcp, raw}
 		}
 	}

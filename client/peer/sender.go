@@ -23,7 +23,9 @@ type sender struct {
 	conn  *wire.Conn
 	bulk  bulkWriter
 	check func(*item) error // whether the file is still what was published; it withdraws one that is not
-	turn  turn              // the writing goroutine's
+
+	kernel backlog // the writing goroutine's, as turn is
+	turn   turn
 
 	mu        sync.Mutex // guards the rest
 	room      sync.Cond  // the queue of frames got shorter, or the sender ended
@@ -39,9 +41,9 @@ type sender struct {
 	wake      chan struct{} // capacity 1: there is something to do, or the sender ended
 }
 
-func newSender(c *wire.Conn, check func(*item) error, up *Limit, places places) *sender {
+func newSender(c *wire.Conn, kernel backlog, check func(*item) error, up *Limit, places places) *sender {
 	s := &sender{
-		conn: c, bulk: newBulkWriter(c), check: check, turn: turn{up: up, places: places}, haves: map[uint32][]uint32{},
+		conn: c, bulk: newBulkWriter(c), kernel: kernel, check: check, turn: turn{up: up, places: places}, haves: map[uint32][]uint32{},
 		over: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	s.room.L = &s.mu
@@ -242,6 +244,7 @@ func (s *sender) sendBlock(b *block) error {
 		s.refuse(wire.KindRequest, b.id, err)
 		return nil
 	}
+	s.kernel.fit(b.length)
 	err = s.bulk.write(wire.PieceHead{Piece: b.piece, Begin: b.begin}, b.id, content, b.offset, int64(b.length), s.more)
 	if err == nil {
 		sent = int(b.length)

@@ -76,7 +76,7 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 	}
 	c := &served{server: s, ctx: ctx, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}, exchanged: map[shoal.Swarm]time.Time{}}
 	s.begin.Do(func() { s.sending = make(places, maxSending) })
-	c.out = newSender(e.Conn, c.check, s.Up, s.sending)
+	c.out = newSender(e.Conn, newBacklog(nc), c.check, s.Up, s.sending)
 	var writer sync.WaitGroup
 	writer.Go(c.out.run)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })

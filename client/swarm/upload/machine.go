@@ -61,9 +61,10 @@ type peer struct {
 	inTurn     bool
 	all        bool // everything was revealed
 	revealed   bitset
-	credit     int // pieces revealed to it that it has not asked for
-	allowed    int // the most of them
-	hoard      int // pieces sent to it that were not seen elsewhere
+	credit     int           // pieces revealed to it that it has not asked for
+	allowed    int           // the most of them
+	prompt     time.Duration // the least time from revealing a piece until it was asked for
+	hoard      int           // pieces sent to it that were not seen elsewhere
 }
 
 // device is what is known of one device from elsewhere.

@@ -21,13 +21,11 @@ func (m *Machine) ask(p *peer, ev Event, actions []Action) []Action {
 	case len(p.open) >= maxOpen || open+ev.Length > maxOpenBytes:
 		return refuse(shoal.Limit)
 	}
-	if m.super != nil && len(p.open) == 0 && p.sending == 0 {
-		p.allowed = min(2*p.allowed, creditMost)
-	}
+	idle := len(p.open) == 0 && p.sending == 0
 	p.open = append(p.open, block{ev.Piece, ev.Begin, ev.Length})
 	m.line(p)
 	if m.super != nil {
-		actions = m.touch(p, ev.Piece, actions)
+		actions = m.touch(p, ev.Piece, idle, actions)
 	}
 	return actions
 }

@@ -10,21 +10,22 @@ type superseed struct {
 	fresh  []int   // pieces that were not revealed to anybody, in the order in which they will be; the last first
 	to     []int32 // for each piece, how many bytes of it are to be sent before it counts as given out
 	seen   []uint16
-	given  int // pieces that were given out
-	spread bool
-	active time.Duration // when a piece was given out last, or somebody joined
-	owner  []*peer       // to whom each piece was revealed first; nil when that one is gone
-	asked  []bool        // for each piece, whether that one has asked for it
+	given  int             // pieces that were given out
+	active time.Duration   // when a piece was given out last, or somebody joined
+	owner  []*peer         // to whom each piece was revealed first; nil when that one is gone
+	asked  []bool          // for each piece, whether that one has asked for it
+	shown  []time.Duration // for each piece, when it was revealed last
 }
 
 const (
-	// creditFirst is how many pieces a peer is shown at first that it has not asked for. Each time it asks when it had
-	// nothing to wait for it is shown twice as many, so that a long way does not leave it waiting; creditMost at most.
+	// creditFirst is how many pieces a peer is shown at first that it has not asked for. Each time it had nothing to wait
+	// for, and asks for one as soon as it hears of it, it is shown twice as many, so that a long way does not leave it
+	// waiting; creditMost at most.
 	creditFirst = 2
 	creditMost  = 64
 	// creditAlone is creditFirst for who joins when nobody else is there, and may stay alone.
 	creditAlone = 16
-	// hoardMost is how many pieces a peer may have from here that nobody else has, while others pass theirs on.
+	// hoardMost is how many pieces a peer may have from here that nobody else has, unless it is alone.
 	hoardMost = 4
 	// quietMost is how long nobody takes what is shown until everything is.
 	quietMost = 3 * time.Second
@@ -36,7 +37,7 @@ func (m *Machine) setOnlySeed(only bool, actions []Action) []Action {
 	case only && m.whole && m.super == nil && m.config.Without&SuperSeed == 0 && m.pieces > 1:
 		s := &superseed{
 			fresh: m.rand.Perm(m.pieces), to: make([]int32, m.pieces), seen: make([]uint16, m.pieces), owner: make([]*peer, m.pieces),
-			asked: make([]bool, m.pieces),
+			asked: make([]bool, m.pieces), shown: make([]time.Duration, m.pieces),
 		}
 		for i := range s.to {
 			_, length := m.config.Object.PieceRange(i)
@@ -77,19 +78,20 @@ func (m *Machine) reveal(p *peer, actions []Action) []Action {
 		}
 		p.revealed.set(i)
 		p.credit++
-		s.owner[i] = p
+		s.owner[i], s.shown[i] = p, m.now
 		actions = append(actions, Action{Kind: Reveal, Peer: p.id, Piece: i})
 	}
 	return m.ended(actions)
 }
 
-// hoards reports whether a peer has had more than its share of what nobody else has.
+// hoards reports whether a peer has had more than its share of what nobody else has. One that gets all it can take at
+// first, because it was the first to ask, cannot pass it on as fast as several can.
 func (m *Machine) hoards(p *peer) bool {
-	return m.super.spread && p.hoard >= hoardMost && m.config.Without&SpreadFirst == 0
+	return len(m.order) > 1 && p.hoard >= hoardMost && m.config.Without&SpreadFirst == 0
 }
 
 // touch notes that a piece which was shown to a peer is asked for, or will not be.
-func (m *Machine) touch(p *peer, piece int, actions []Action) []Action {
+func (m *Machine) touch(p *peer, piece int, idle bool, actions []Action) []Action {
 	s := m.super
 	if s.owner[piece] == nil && p.all && s.to[piece] > 0 {
 		s.owner[piece], s.asked[piece] = p, true
@@ -100,6 +102,13 @@ func (m *Machine) touch(p *peer, piece int, actions []Action) []Action {
 	}
 	s.asked[piece] = true
 	p.credit--
+	took := m.now - s.shown[piece]
+	if p.prompt == 0 || took < p.prompt {
+		p.prompt = took
+	}
+	if idle && took <= 2*p.prompt {
+		p.allowed = min(2*p.allowed, creditMost)
+	}
 	return m.reveal(p, actions)
 }
 
@@ -143,11 +152,10 @@ func (m *Machine) spread(d *device, piece int, actions []Action) []Action {
 		if s.to[piece] > 0 { // it had that before
 			s.to[piece] = 0
 			s.given++
-			return m.touch(p, piece, actions)
+			return m.touch(p, piece, false, actions)
 		}
 		return actions
 	}
-	s.spread = true
 	if s.seen[piece]++; s.seen[piece] == 1 && s.to[piece] <= 0 {
 		p.hoard--
 		return m.reveal(p, actions)
