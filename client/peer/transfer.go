@@ -67,10 +67,11 @@ type transfer struct {
 	order   []*source
 	status  Status
 	copies  uint32 // of each piece, at least, when a server was asked last
-	offered int    // pieces the server was told of
-	opening bool   // the part is being opened, or is open
-	asking  bool   // the server for the manifest
-	shelved bool   // what is there is served
+	offered int    // pieces the server was told of last
+	toldAt  time.Time
+	opening bool // the part is being opened, or is open
+	asking  bool // the server for the manifest
+	shelved bool // what is there is served
 	result  error
 	ended   bool
 	lease   *tickets.Lease
@@ -217,6 +218,9 @@ func (t *transfer) fail(err error) {
 	}
 }
 
+// offerEvery is how often a server is told which pieces are here. Peers that are connected hear of each at once.
+const offerEvery = 2 * time.Second
+
 // tick passes on the time and the signs of life, and tells the world how far things are.
 func (t *transfer) tick() {
 	for _, s := range t.order {
@@ -232,8 +236,8 @@ func (t *transfer) tick() {
 	t.step(swarm.Event{Kind: swarm.Tick})
 	t.exchanges()
 	t.shelved = t.shelved && t.Shelf.serves(t.Swarm, t.part) // it may have been withdrawn for good, or be there from elsewhere
-	if t.shelved && t.part.Held() != t.offered && !t.ended {
-		t.offered = t.part.Held()
+	if t.shelved && t.part.Held() != t.offered && !t.ended && (t.offered == 0 || time.Since(t.toldAt) >= offerEvery) {
+		t.offered, t.toldAt = t.part.Held(), time.Now()
 		t.Tracker.Offer(t.Swarm, t.part.Bitfield())
 	}
 	t.report()

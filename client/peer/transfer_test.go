@@ -140,6 +140,22 @@ func TestBadSources(t *testing.T) {
 	}
 }
 
+// A server is told of what has come soon, and then now and then.
+func TestOffersOfWhatComes(t *testing.T) {
+	within(t, 40, func(t *testing.T, w *world) {
+		slow := w.script(onRequest(func(s *scripted, id uint32, m wire.Request) []byte {
+			time.Sleep(30 * time.Millisecond)
+			return s.block(id, m, s.bytes(m))
+		}))
+		begin := time.Now()
+		w.fetch(w.transfer(slow))
+		took := int(time.Since(begin) / offerEvery)
+		if n := len(w.offers); took < 2 || n < took || n > took+3 || w.offers[0] == 0 || w.offers[0] > 20 || !slices.IsSorted(w.offers) {
+			t.Errorf("in %d times %v it offers %v pieces", took, offerEvery, w.offers)
+		}
+	})
+}
+
 // A liar gets no second chance, however slow the others are, and is reported once. Nobody else is.
 func TestLiarIsAskedNoMore(t *testing.T) {
 	within(t, 20, func(t *testing.T, w *world) {

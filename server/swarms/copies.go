@@ -2,6 +2,7 @@ package swarms
 
 import (
 	"bytes"
+	"math/bits"
 
 	"shoal"
 	"shoal/wire"
@@ -36,12 +37,11 @@ func (c *copies) change(was, is shoal.Bitfield) {
 		if is != nil {
 			after = is[at]
 		}
-		for bit := range 8 {
-			mask := byte(0x80) >> bit
-			switch piece := 8*at + bit; {
-			case after&^before&mask != 0:
+		for differ := before ^ after; differ != 0; differ &= differ - 1 {
+			bit := bits.TrailingZeros8(differ)
+			if piece := 8*at + 7 - bit; after>>bit&1 != 0 {
 				c.more(piece)
-			case before&^after&mask != 0:
+			} else {
 				c.less(piece)
 			}
 		}
