@@ -32,21 +32,20 @@ func (s *simulator) step(n *node, ev swarm.Event) {
 
 func (s *simulator) act(n *node, a swarm.Action) {
 	var src *node
+	var f *flow
 	if a.Peer != (swarm.PeerID{}) {
 		src = s.nodeOf(a.Peer)
+		f = n.out[a.Peer.Session]
 	}
 	wanted := block{int32(a.Piece), int32(a.Begin), int32(a.Length)}
-	f := (*flow)(nil)
-	if src != nil {
-		f = n.out[src.index]
-	}
 	if f == nil && a.Kind != swarm.Connect && src != nil {
 		return // it is gone, which the engine does not know yet
 	}
 	switch a.Kind {
 	case swarm.Connect:
-		f = &flow{src: src, dst: n, left: -1}
-		n.out[src.index] = f
+		f = &flow{src: src, dst: n, session: int32(a.Peer.Session), place: -1, left: -1}
+		n.out[f.session] = f
+		n.outs++
 		// A handshake takes two round trips.
 		s.after(3*s.latency(n, src), happening{kind: reach, flow: f})
 	case swarm.FetchManifest:
@@ -88,12 +87,11 @@ func (s *simulator) verify(n *node, piece int) {
 			}
 		}
 	}
-	n.have[piece/8] |= 0x80 >> (piece % 8)
-	if n.held++; n.started == 0 {
+	if s.holds(n, piece); n.started == 0 {
 		n.started = max(s.now, 1)
 	}
 	s.stepUpload(n, upload.Event{Kind: upload.Held, Piece: piece})
-	if !n.group.Selfish && (len(n.in) > 0 || len(n.out) > 0) {
+	if !n.group.Selfish && n.joins+n.outs > 0 {
 		d := n.delay + 100*time.Microsecond + min(seconds(float64(len(n.ring))*float64(s.quantum)/n.up), 50*time.Millisecond)
 		s.after(d, happening{kind: have, node: n.index, block: block{piece: int32(piece)}})
 	}
@@ -117,9 +115,9 @@ func (s *simulator) finish(n *node) {
 		}
 	}
 	for i := range n.sources { // those it was connected to, in the order in which it found them
-		if f := n.out[s.nodeOf(n.sources[i].Peer).index]; f != nil {
+		if f := n.out[n.sources[i].Peer.Session]; f != nil {
 			s.closeFlow(f)
-			s.stepUpload(f.src, upload.Event{Kind: upload.PeerWhole, Peer: n.id()})
+			s.stepUpload(f.src, upload.Event{Kind: upload.PeerWhole, Peer: n.id(0)})
 		}
 	}
 	if n.group.LeaveDone {
@@ -143,11 +141,11 @@ func (s *simulator) stepUpload(n *node, ev upload.Event) {
 }
 
 func (s *simulator) answer(n *node, a upload.Action) {
-	dst := s.nodeOf(a.Peer)
-	f := dst.out[n.index]
-	if f == nil || f.closed {
+	f := n.in[a.Peer.Session].flow
+	if f == nil {
 		return
 	}
+	dst := f.dst
 	b := block{int32(a.Piece), int32(a.Begin), int32(a.Length)}
 	switch a.Kind {
 	case upload.Serve:
@@ -171,5 +169,5 @@ func (s *simulator) answer(n *node, a upload.Action) {
 
 // sent tells the upload side that a block has left.
 func (s *simulator) sent(f *flow, b block) {
-	s.stepUpload(f.src, upload.Event{Kind: upload.Sent, Peer: f.dst.id(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length)})
+	s.stepUpload(f.src, upload.Event{Kind: upload.Sent, Peer: f.sink(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length)})
 }

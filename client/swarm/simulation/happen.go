@@ -58,17 +58,17 @@ func (s *simulator) reach(f *flow) {
 	if f.closed || src.dead && src.group.Hang {
 		return
 	}
-	if src.dead || src.group.Selfish || len(src.in) >= maxJoined {
+	if src.dead || src.group.Selfish || src.joins >= maxJoined {
 		s.after(s.latency(src, f.dst), happening{kind: lost, flow: f})
 		return
 	}
-	src.in = append(src.in, f)
+	f.join()
 	s.after(s.latency(src, f.dst), happening{kind: joinReply, flow: f})
-	s.stepUpload(src, upload.Event{Kind: upload.Joined, Peer: f.dst.id()})
+	s.stepUpload(src, upload.Event{Kind: upload.Joined, Peer: f.sink()})
 	if src.upload.SuperSeeding() {
 		for i := range s.pieces {
 			if f.dst.have[i/8]&(0x80>>(i%8)) != 0 {
-				s.stepUpload(src, upload.Event{Kind: upload.PeerHas, Peer: f.dst.id(), Piece: i})
+				s.stepUpload(src, upload.Event{Kind: upload.PeerHas, Peer: f.sink(), Piece: i})
 			}
 		}
 	}
@@ -85,7 +85,7 @@ func (s *simulator) crowding(n *node) {
 
 // onFlow is what comes to either end of a flow that is open.
 func (s *simulator) onFlow(f *flow, h happening) {
-	ev := swarm.Event{Peer: f.src.id(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length)}
+	ev := swarm.Event{Peer: f.source(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length)}
 	switch h.kind {
 	case ask, takeBack:
 		s.asked(f, h)
@@ -104,7 +104,7 @@ func (s *simulator) onFlow(f *flow, h happening) {
 			return
 		}
 		f.connected = true
-		ev.Kind, ev.Choked = swarm.Connected, f.src.upload.Choked(f.dst.id())
+		ev.Kind, ev.Choked = swarm.Connected, f.src.upload.Choked(f.sink())
 		if f.all = !f.src.upload.SuperSeeding(); f.all {
 			ev.Whole, ev.Bitfield = f.src.held == s.pieces, f.src.have
 		}
@@ -162,7 +162,7 @@ func (s *simulator) asked(f *flow, h happening) {
 		kind = upload.Canceled
 	}
 	s.stepUpload(src, upload.Event{
-		Kind: kind, Peer: f.dst.id(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length),
+		Kind: kind, Peer: f.sink(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length),
 	})
 }
 
@@ -182,11 +182,11 @@ func (s *simulator) delivered(f *flow, b block) {
 		s.place(f, b)
 	}
 	if f.gave += b.length; f.gave >= gaveStep {
-		s.stepUpload(n, upload.Event{Kind: upload.Gave, Peer: f.src.id(), Length: int(f.gave)})
+		s.stepUpload(n, upload.Event{Kind: upload.Gave, Peer: f.source(), Length: int(f.gave)})
 		f.gave = 0
 	}
 	s.step(n, swarm.Event{
-		Kind: swarm.BlockArrived, Peer: f.src.id(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
+		Kind: swarm.BlockArrived, Peer: f.source(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
 	})
 }
 
@@ -231,11 +231,11 @@ func (s *simulator) have(n *node, piece int) {
 	if n.dead {
 		return
 	}
-	ev := swarm.Event{Kind: swarm.Have, Peer: n.id(), Piece: piece}
-	for k := 0; k < len(n.in); k++ { // one that is done meanwhile takes itself out
+	has := s.holders[piece]
+	for _, j := range n.in {
 		// Who has it already has no use for that, and is most of them in a large swarm.
-		if f := n.in[k]; f.connected && f.all && f.dst.done == 0 && f.dst.have[piece/8]&(0x80>>(piece%8)) == 0 {
-			s.step(f.dst, ev)
+		if f := j.flow; f != nil && !has.has(j.dst) && f.connected && f.all {
+			s.step(f.dst, swarm.Event{Kind: swarm.Have, Peer: f.source(), Piece: piece})
 		}
 	}
 	for _, seed := range s.supers {
@@ -243,8 +243,8 @@ func (s *simulator) have(n *node, piece int) {
 			s.supers = nil // there is one at most
 			break
 		}
-		if f := n.out[seed.index]; f != nil {
-			s.stepUpload(seed, upload.Event{Kind: upload.PeerHas, Peer: n.id(), Piece: piece})
+		if session, known := n.sessions[seed.index]; known && n.out[session] != nil {
+			s.stepUpload(seed, upload.Event{Kind: upload.PeerHas, Peer: n.id(0), Piece: piece})
 		}
 	}
 }
@@ -254,7 +254,7 @@ func (s *simulator) toldAll(f *flow) {
 		return
 	}
 	f.all = true
-	ev := swarm.Event{Kind: swarm.Have, Peer: f.src.id()}
+	ev := swarm.Event{Kind: swarm.Have, Peer: f.source()}
 	for ev.Piece = range s.pieces {
 		if f.src.have[ev.Piece/8]&(0x80>>(ev.Piece%8)) != 0 {
 			s.step(f.dst, ev)

@@ -1,11 +1,18 @@
 package simulation
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"shoal/client/swarm"
+)
 
 // flow is one connection, on which blocks go from a source to the peer that has joined it.
 type flow struct {
 	src, dst  *node
-	connected bool // dst's engine knows
+	session   int32 // its place in dst.out
+	place     int32 // in src.in; -1 for not yet
+	connected bool  // dst's engine knows
 	closed    bool
 	all       bool // dst may know of all that src has
 
@@ -16,6 +23,36 @@ type flow struct {
 	asked []block // that dst waits for
 	gave  int32   // bytes that have come and the upload side has not heard of
 }
+
+// joined is one who has joined a node.
+type joined struct {
+	flow *flow // nil for a place that is free
+	dst  int32 // beside it, because most news are none to most
+}
+
+// join gives a flow a place at its source.
+func (f *flow) join() {
+	n := f.src
+	f.place = int32(slices.IndexFunc(n.in, func(j joined) bool { return j.flow == nil }))
+	if f.place < 0 {
+		f.place = int32(len(n.in))
+		n.in = append(n.in, joined{})
+	}
+	n.in[f.place] = joined{f, f.dst.index}
+	n.joins++
+}
+
+// source is what the engine at the flow's end calls its source, and sink what the source's upload side calls the end.
+func (f *flow) source() swarm.PeerID { return f.src.id(f.session) }
+func (f *flow) sink() swarm.PeerID   { return f.dst.id(f.place) }
+
+// nodeSet is a set of nodes.
+type nodeSet []uint64
+
+func newNodeSet(n int) nodeSet { return make(nodeSet, (n+63)/64) }
+
+func (s nodeSet) has(n int32) bool { return s[n/64]>>(n%64)&1 != 0 }
+func (s nodeSet) add(n int32)      { s[n/64] |= 1 << (n % 64) }
 
 // underway is what is on its way on a flow.
 type underway struct {

@@ -19,9 +19,10 @@ type simulator struct {
 	now     time.Duration
 	queue   queue
 	nodes   []*node
-	alive   []*node // in the order in which they arrived
-	supers  []*node // the only seed, while it reveals pieces one by one
-	seeds   int     // honest peers that have everything from the beginning
+	alive   []*node   // in the order in which they arrived
+	supers  []*node   // the only seed, while it reveals pieces one by one
+	holders []nodeSet // of each piece, who has it
+	seeds   int       // honest peers that have everything from the beginning
 	rand    *rand.Rand
 	lies    bool
 	waiting int // downloaders that are neither done nor gone
@@ -46,9 +47,12 @@ type node struct {
 	done     time.Duration // 0 for not
 	started  time.Duration // when the first piece was there; 0 for not yet
 	began    time.Duration
-	in       []*flow // who joined it
-	out      map[int32]*flow
-	ring     []*flow // that wait for the uplink
+	in       []joined        // who joined it, by the Session under which its upload side knows them; some are free
+	joins    int             // of them
+	out      []*flow         // whom it joined, by the Session under which its engine knows them, from 1 on; nil for none
+	outs     int             // of them
+	sessions map[int32]int32 // in out, of those that its engine was told of
+	ring     []*flow         // that wait for the uplink
 	busy     bool
 	downFree time.Duration
 	sent     int64 // bytes
@@ -71,9 +75,9 @@ func Run(c Config) (*Report, error) {
 	}
 	c.setDefaults()
 	s := newSim(c)
-	for len(s.queue.items) > 0 && s.waiting > 0 {
-		h := s.queue.pop()
-		if s.now = h.at; s.now > time.Duration(c.Limit) {
+	for s.waiting > 0 {
+		h, ok := s.queue.pop()
+		if s.now = max(s.now, h.at); !ok || s.now > time.Duration(c.Limit) {
 			break
 		}
 		s.happen(h)
@@ -102,7 +106,7 @@ func (s *simulator) populate() {
 		s.lies = s.lies || group.Lie == Flips || group.Lie == Forges
 		for k := range group.Count {
 			n := &node{
-				index: int32(len(s.nodes)), group: group, delay: time.Duration(group.Delay), out: map[int32]*flow{},
+				index: int32(len(s.nodes)), group: group, delay: time.Duration(group.Delay), out: make([]*flow, 1), sessions: map[int32]int32{},
 				up: rate(group.Up, s.config.Goodput), down: rate(group.Down, s.config.Goodput),
 			}
 			s.nodes = append(s.nodes, n)
@@ -122,6 +126,10 @@ func (s *simulator) populate() {
 			}
 		}
 	}
+	s.holders = make([]nodeSet, s.pieces)
+	for i := range s.holders {
+		s.holders[i] = newNodeSet(len(s.nodes))
+	}
 	s.quantum = 16 << 10
 	if len(s.nodes) > 200 {
 		s.quantum = 64 << 10
@@ -135,14 +143,23 @@ func (s *simulator) at(t time.Duration, h happening) {
 
 func (s *simulator) after(d time.Duration, h happening) { s.at(s.now+d, h) }
 
-func (n *node) id() swarm.PeerID {
-	id := swarm.PeerID{Session: 1}
+// id names a node to an engine or an upload side. They give the session back in all that concerns the node, so that it is
+// for them to find their flow by.
+func (n *node) id(session int32) swarm.PeerID {
+	id := swarm.PeerID{Session: uint64(session)}
 	binary.LittleEndian.PutUint32(id.Device[:], uint32(n.index))
 	return id
 }
 
 func (s *simulator) nodeOf(id swarm.PeerID) *node {
 	return s.nodes[binary.LittleEndian.Uint32(id.Device[:])]
+}
+
+// holds notes that a node has a piece.
+func (s *simulator) holds(n *node, piece int) {
+	n.have[piece/8] |= 0x80 >> (piece % 8)
+	s.holders[piece].add(n.index)
+	n.held++
 }
 
 // arrive starts a peer.
@@ -152,13 +169,11 @@ func (s *simulator) arrive(n *node) {
 	n.have = make([]byte, (s.pieces+63)/64*8)
 	if n.group.Whole {
 		for i := range s.pieces {
-			n.have[i/8] |= 0x80 >> (i % 8)
+			s.holds(n, i)
 		}
-		n.held = s.pieces
 	} else if !n.group.fetches() {
-		n.held = int(n.group.Part * float64(s.pieces))
-		for i := range n.held {
-			n.have[i/8] |= 0x80 >> (i % 8)
+		for i := range int(n.group.Part * float64(s.pieces)) {
+			s.holds(n, i)
 		}
 	} else {
 		n.parts, n.bad = map[int32][]int32{}, map[int32][]int32{}
@@ -198,7 +213,7 @@ func (s *simulator) lookup(n *node) {
 		}
 	}
 	pause := 15 * time.Second
-	if len(n.out) == 0 {
+	if n.outs == 0 {
 		pause = 2 * time.Second
 	}
 	s.after(pause, happening{kind: lookup, node: n.index})
@@ -206,7 +221,13 @@ func (s *simulator) lookup(n *node) {
 
 func (s *simulator) offer(n, other *node) {
 	if other != n && !other.group.Selfish && (!other.dead || other.group.Hang) {
-		s.step(n, swarm.Event{Kind: swarm.Found, Peer: other.id()})
+		session, known := n.sessions[other.index]
+		if !known {
+			session = int32(len(n.out))
+			n.sessions[other.index] = session
+			n.out = append(n.out, nil)
+		}
+		s.step(n, swarm.Event{Kind: swarm.Found, Peer: other.id(session)})
 	}
 }
 
@@ -228,19 +249,18 @@ func (s *simulator) leave(n *node, hang bool) {
 	if hang {
 		return
 	}
-	for _, f := range append([]*flow(nil), n.in...) {
-		s.after(s.latency(n, f.dst), happening{kind: lost, flow: f})
+	for _, j := range n.in {
+		if j.flow != nil {
+			s.after(s.latency(n, j.flow.dst), happening{kind: lost, flow: j.flow})
+		}
 	}
 	s.hangUp(n)
 }
 
 // hangUp ends the flows to a peer.
 func (s *simulator) hangUp(n *node) {
-	for i := range s.nodes { // in an order that is the same each time
-		if len(n.out) == 0 {
-			break
-		}
-		if f := n.out[int32(i)]; f != nil {
+	for _, f := range n.out {
+		if f != nil {
 			s.closeFlow(f)
 		}
 	}
@@ -252,12 +272,11 @@ func (s *simulator) closeFlow(f *flow) {
 		return
 	}
 	f.closed = true
-	delete(f.dst.out, f.src.index)
-	for k, other := range f.src.in {
-		if other == f {
-			f.src.in = append(f.src.in[:k], f.src.in[k+1:]...)
-			s.stepUpload(f.src, upload.Event{Kind: upload.Left, Peer: f.dst.id()})
-			break
-		}
+	f.dst.out[f.session] = nil
+	f.dst.outs--
+	if f.place >= 0 {
+		f.src.in[f.place] = joined{}
+		f.src.joins--
+		s.stepUpload(f.src, upload.Event{Kind: upload.Left, Peer: f.sink()})
 	}
 }
