@@ -33,12 +33,18 @@ type trouble struct {
 
 // bad takes a piece that does not match its hash.
 func (e *Engine) bad(i int, actions []Action) []Action {
+	if i < 0 || i >= e.pieces {
+		return actions
+	}
 	a := e.partial(i)
 	if a == nil || a.missing > 0 {
 		return actions
 	}
-	senders := slices.Compact(slices.Sorted(slices.Values(a.from)))
-	from := slices.Clone(a.from)
+	from := make([]uint16, len(a.units))
+	for u := range a.units {
+		from[u] = a.units[u].from
+	}
+	senders := slices.Compact(slices.Sorted(slices.Values(from)))
 	e.end(a)
 	e.rarity.want(i)
 	e.released = true
@@ -167,7 +173,7 @@ func (e *Engine) recant(a *partial, actions []Action) []Action {
 // sentBy reports whether a unit of the piece came from a peer.
 func (a *partial) sentBy(number uint16) bool {
 	for u := range a.units {
-		if a.units[u] == there && a.from[u] == number {
+		if a.units[u] == (unit{there, number}) {
 			return true
 		}
 	}

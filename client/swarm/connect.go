@@ -70,16 +70,13 @@ func (e *Engine) has(p *peer, i int) {
 	}
 	p.has.set(i)
 	e.rarity.more(i)
-	if p.appetite == idle && (e.rarity.place[i] >= 0 || e.isOpen(i)) {
+	if p.appetite == idle && (e.rarity.isWanted(i) || e.isOpen(i)) {
 		e.want(p)
 	}
 }
 
 // isOpen reports whether piece i is in assembly and not all of it is asked for.
 func (e *Engine) isOpen(i int) bool {
-	if e.have.get(i) {
-		return false
-	}
 	a := e.partial(i)
 	return a != nil && a.unasked > 0
 }

@@ -81,7 +81,7 @@ func (e *Engine) single(r request) bool {
 		return false
 	}
 	for u, end := span(r.begin, r.length); u < end; u++ {
-		if a.units[u] != 1 {
+		if a.units[u].state != 1 {
 			return false
 		}
 	}

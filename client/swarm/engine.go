@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -116,7 +117,7 @@ func New(c Config) *Engine {
 }
 
 func (e *Engine) setBudget(bytes int) {
-	e.slots = max(1, bytes/e.pieceLength)
+	e.slots = min(max(1, bytes/e.pieceLength), math.MaxUint16)
 	e.budget = max(bytes, e.pieceLength)
 	e.partials = slices.Grow(e.partials, max(e.slots-len(e.partials), 0))
 }

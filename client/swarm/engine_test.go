@@ -63,8 +63,8 @@ func (w *world) answer(a Action) {
 		reply.Kind, reply.Begin, reply.Length = BlockArrived, a.Begin, a.Length
 	case Verify:
 		reply.Kind = PieceVerified
-		for _, from := range w.engine.partial(a.Piece).from {
-			if w.lying[w.engine.known[from].id] {
+		for _, u := range w.engine.partial(a.Piece).units {
+			if w.lying[w.engine.known[u.from].id] {
 				reply.Kind = PieceBad
 			}
 		}

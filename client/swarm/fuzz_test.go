@@ -79,7 +79,8 @@ func (e *Engine) check(t *testing.T) {
 	}
 	for _, a := range e.partials {
 		unasked, missing := 0, 0
-		for u, state := range a.units {
+		for u := range a.units {
+			state := a.units[u].state
 			if state == 0 {
 				unasked++
 				if u < a.next {
@@ -92,6 +93,9 @@ func (e *Engine) check(t *testing.T) {
 			if state > 2 && state != there {
 				t.Fatalf("unit %d of piece %d is asked of %d", u, a.piece, state)
 			}
+		}
+		if e.partial(a.piece) != a {
+			t.Fatalf("piece %d is not where it is looked for", a.piece)
 		}
 		if unasked != a.unasked || missing != a.missing || asked[a.piece] != a.asked {
 			t.Fatalf("piece %d: %d of %d units unasked, %d of %d missing, %d of %d requests",
@@ -109,10 +113,10 @@ func (e *Engine) check(t *testing.T) {
 	}
 	o := &e.rarity
 	for at, i := range o.order {
-		if o.place[i] != int32(at) || !o.wanted.get(int(i)) || at > 0 && o.count[o.order[at-1]] > o.count[i] {
+		if o.pieces[i].place != int32(at) || !o.wanted.get(int(i)) || at > 0 && o.count(int(o.order[at-1])) > o.count(int(i)) {
 			t.Fatalf("the order is broken at %d", at)
 		}
-		if c := int(o.count[i]); int32(at) < o.first[c] || c+1 < len(o.first) && int32(at) >= o.first[c+1] {
+		if c := o.count(int(i)); int32(at) < o.first[c] || c+1 < len(o.first) && int32(at) >= o.first[c+1] {
 			t.Fatalf("piece %d at %d is not in bucket %d", i, at, c)
 		}
 	}

@@ -6,15 +6,19 @@ import "shoal"
 // buffer of the piece's length at the owner.
 type partial struct {
 	piece   int
-	length  int      // bytes
-	units   []uint8  // for each how many peers are asked for it, or there
-	from    []uint16 // who sent each unit, by number
-	unasked int      // units that are neither there nor asked for
-	missing int      // units that are not there
-	next    int      // no unit before it is unasked
-	asked   int      // requests
-	alone   bool     // to be fetched from one peer: it was bad, and it is not clear whose fault that is
-	owner   *peer    // if alone
+	length  int // bytes
+	units   []unit
+	unasked int   // units that are neither there nor asked for
+	missing int   // units that are not there
+	next    int   // no unit before it is unasked
+	asked   int   // requests
+	alone   bool  // to be fetched from one peer: it was bad, and it is not clear whose fault that is
+	owner   *peer // if alone
+}
+
+type unit struct {
+	state uint8  // how many peers are asked for it, or there
+	from  uint16 // who sent it, by number
 }
 
 // there is a unit that has come.
@@ -39,48 +43,51 @@ func (e *Engine) begin(i int) *partial {
 	}
 	a := e.partials[len(e.partials)-1]
 	if a == nil {
-		a = &partial{units: make([]uint8, n), from: make([]uint16, n)}
+		a = &partial{units: make([]unit, n)}
 		e.partials[len(e.partials)-1] = a
 	}
 	if cap(a.units) < n {
-		a.units, a.from = make([]uint8, n), make([]uint16, n)
+		a.units = make([]unit, n)
 	}
-	*a = partial{piece: i, length: int(length), units: a.units[:n], from: a.from[:n], unasked: n, missing: n, alone: e.disputed(i)}
+	*a = partial{piece: i, length: int(length), units: a.units[:n], unasked: n, missing: n, alone: e.disputed(i)}
 	clear(a.units)
 	e.rarity.drop(i)
+	e.rarity.pieces[i].slot = uint16(len(e.partials))
 	return a
 }
 
 // partial is piece i in assembly; nil if it is not.
 func (e *Engine) partial(i int) *partial {
-	for _, a := range e.partials {
-		if a.piece == i {
-			return a
-		}
+	if slot := e.rarity.pieces[i].slot; slot > 0 {
+		return e.partials[slot-1]
 	}
 	return nil
 }
 
-// end takes a piece out of assembly.
+// end takes a piece out of assembly. The last one takes its place.
 func (e *Engine) end(a *partial) {
-	for k, other := range e.partials {
-		if other == a {
-			last := len(e.partials) - 1
-			e.partials[k], e.partials[last] = e.partials[last], a // kept for the next piece
-			e.partials = e.partials[:last]
-			e.roomier = true
-			return
-		}
-	}
+	last := e.partials[len(e.partials)-1]
+	slot := &e.rarity.pieces[a.piece].slot
+	e.partials[*slot-1] = last
+	e.rarity.pieces[last.piece].slot = *slot
+	*slot = 0
+	e.partials[len(e.partials)-1] = a // kept for the next piece
+	e.partials = e.partials[:len(e.partials)-1]
+	e.roomier = true
+}
+
+// isFor reports whether p has something of a piece that nobody is asked for.
+func (a *partial) isFor(p *peer) bool {
+	return a.unasked > 0 && p.hasPiece(a.piece) && (!a.alone || a.owner == nil || a.owner == p)
 }
 
 // block finds the first bytes of a that nobody is asked for: want at most.
 func (a *partial) block(want int) (begin, length int) {
-	for a.next < len(a.units) && a.units[a.next] != 0 {
+	for a.next < len(a.units) && a.units[a.next].state != 0 {
 		a.next++
 	}
 	end := a.next
-	for end < len(a.units) && a.units[end] == 0 && (end-a.next) < want/shoal.BlockUnit {
+	for end < len(a.units) && a.units[end].state == 0 && (end-a.next) < want/shoal.BlockUnit {
 		end++
 	}
 	begin = a.next * shoal.BlockUnit
@@ -91,11 +98,11 @@ func (a *partial) block(want int) (begin, length int) {
 func (a *partial) ask(begin, length int) {
 	a.asked++
 	for u, end := span(begin, length); u < end; u++ {
-		if a.units[u] == 0 {
+		if a.units[u].state == 0 {
 			a.unasked--
 		}
-		if a.units[u] < there {
-			a.units[u]++
+		if a.units[u].state < there {
+			a.units[u].state++
 		}
 	}
 }
@@ -104,10 +111,10 @@ func (a *partial) ask(begin, length int) {
 func (a *partial) unask(begin, length int) (left bool) {
 	a.asked--
 	for u, end := span(begin, length); u < end; u++ {
-		if a.units[u] == 0 || a.units[u] >= there {
+		if a.units[u].state == 0 || a.units[u].state >= there {
 			continue
 		}
-		if a.units[u]--; a.units[u] == 0 {
+		if a.units[u].state--; a.units[u].state == 0 {
 			a.unasked++
 			a.next = min(a.next, u)
 			left = true
@@ -120,14 +127,14 @@ func (a *partial) unask(begin, length int) (left bool) {
 // asked for some of them.
 func (a *partial) arrive(begin, length int, from uint16) (fresh int, owed bool) {
 	for u, end := span(begin, length); u < end; u++ {
-		if a.units[u] >= there {
+		if a.units[u].state >= there {
 			continue
 		}
-		if a.units[u] == 0 {
+		if a.units[u].state == 0 {
 			a.unasked--
 		}
-		owed = owed || a.units[u] > 0
-		a.units[u], a.from[u] = there, from
+		owed = owed || a.units[u].state > 0
+		a.units[u] = unit{there, from}
 		a.missing--
 		fresh += min(shoal.BlockUnit, a.length-u*shoal.BlockUnit)
 	}

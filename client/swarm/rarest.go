@@ -8,39 +8,47 @@ import (
 // rarity orders the pieces that are wanted and not in assembly by how many peers have them, so that the rarest is found
 // at once (rarest first: Cohen, Incentives Build Robustness in BitTorrent, 2003; Legout et al., Rarest First and Choke
 // Algorithms Are Enough, 2006). The pieces lie in one array, in buckets of those that equally many have. One that moves
-// to the next bucket changes places with that bucket's border, which costs the same however many pieces there are, and
-// then with a random one of its new equals. Peers that have everything make no difference to the order, and are not
-// counted.
+// to the next bucket changes places with that bucket's border, which costs the same however many pieces there are. Peers
+// that have everything make no difference to the order, and are not counted.
 type rarity struct {
-	count  []uint16 // for each piece, how many partial peers have it
+	pieces []standing
 	order  []int32  // wanted pieces, the rarest first
-	place  []int32  // of each piece in order; -1 if it is not in it
 	first  []int32  // where the bucket of each count begins in order; one more than there are counts
 	wanted bitfield // the pieces in order
 	rand   *rand.Rand
 	plain  bool // without RandomTies
 }
 
+// standing is how a piece stands. All of it lies together: a HAVE looks at a piece that nothing else has looked at lately.
+type standing struct {
+	place int32  // in order; -1 if it is not in it
+	count uint16 // how many partial peers have it
+	slot  uint16 // in Engine.partials, from 1 on; 0 if it is not in assembly
+}
+
 func newRarity(pieces, peers int, r *rand.Rand) rarity {
 	o := rarity{
-		count: make([]uint16, pieces), order: make([]int32, 0, pieces), place: make([]int32, pieces),
-		first: make([]int32, peers+2), wanted: newBitfield(pieces), rand: r,
+		pieces: make([]standing, pieces), order: make([]int32, 0, pieces), first: make([]int32, peers+2),
+		wanted: newBitfield(pieces), rand: r,
 	}
-	for i := range o.place {
-		o.place[i] = -1
+	for i := range o.pieces {
+		o.pieces[i].place = -1
 	}
 	return o
 }
 
+func (o *rarity) count(i int) int     { return int(o.pieces[i].count) }
+func (o *rarity) isWanted(i int) bool { return o.pieces[i].place >= 0 }
+
 // want adds piece i to the order.
 func (o *rarity) want(i int) {
-	if o.place[i] >= 0 {
+	if o.isWanted(i) {
 		return
 	}
 	o.wanted.set(i)
 	o.order = append(o.order, 0)
 	hole := int32(len(o.order) - 1)
-	for c := len(o.first) - 1; c > int(o.count[i]); c-- {
+	for c := len(o.first) - 1; c > o.count(i); c-- {
 		if o.first[c] != hole { // the bucket's first becomes its last
 			o.put(o.order[o.first[c]], hole)
 			hole = o.first[c]
@@ -48,17 +56,16 @@ func (o *rarity) want(i int) {
 		o.first[c]++
 	}
 	o.put(int32(i), hole)
-	o.shuffle(i)
 }
 
 // drop takes piece i out of the order.
 func (o *rarity) drop(i int) {
-	hole := o.place[i]
+	hole := o.pieces[i].place
 	if hole < 0 {
 		return
 	}
 	o.wanted.clear(i)
-	for c := int(o.count[i]) + 1; c < len(o.first); c++ {
+	for c := o.count(i) + 1; c < len(o.first); c++ {
 		o.first[c]--
 		if last := o.first[c]; last != hole { // the last of the bucket before fills the hole
 			o.put(o.order[last], hole)
@@ -69,42 +76,29 @@ func (o *rarity) drop(i int) {
 		o.put(o.order[last], hole)
 	}
 	o.order = o.order[:len(o.order)-1]
-	o.place[i] = -1
+	o.pieces[i].place = -1
 }
 
 // more notes that one more partial peer has piece i.
 func (o *rarity) more(i int) {
-	if o.place[i] >= 0 {
-		border := o.first[o.count[i]+1] - 1
-		o.swap(o.place[i], border)
-		o.first[o.count[i]+1]--
+	s := &o.pieces[i]
+	if s.place >= 0 {
+		border := &o.first[s.count+1]
+		*border--
+		o.swap(s.place, *border)
 	}
-	o.count[i]++
-	o.shuffle(i)
+	s.count++
 }
 
 // less notes that one less has.
 func (o *rarity) less(i int) {
-	if o.place[i] >= 0 {
-		o.swap(o.place[i], o.first[o.count[i]])
-		o.first[o.count[i]]++
+	s := &o.pieces[i]
+	if s.place >= 0 {
+		border := &o.first[s.count]
+		o.swap(s.place, *border)
+		*border++
 	}
-	o.count[i]--
-	o.shuffle(i)
-}
-
-// shuffle lets piece i change places with a random one of its bucket.
-func (o *rarity) shuffle(i int) {
-	if o.place[i] < 0 || o.plain {
-		return
-	}
-	from, to := o.first[o.count[i]], int32(len(o.order))
-	if next := int(o.count[i]) + 1; next < len(o.first) {
-		to = o.first[next]
-	}
-	if to-from > 1 {
-		o.swap(o.place[i], from+int32(o.rand.Uint32N(uint32(to-from))))
-	}
+	s.count--
 }
 
 func (o *rarity) swap(a, b int32) {
@@ -115,28 +109,54 @@ func (o *rarity) swap(a, b int32) {
 
 func (o *rarity) put(piece, at int32) {
 	o.order[at] = piece
-	o.place[piece] = at
+	o.pieces[piece].place = at
 }
 
 // walked is how many pieces of the order are looked at one by one before the sets are compared as words.
 const walked = 48
 
-// pick is the rarest wanted piece that p has; -1 if there is none. from is where in the order the search begins: 0 for
-// the rarest.
-func (o *rarity) pick(p *peer, from int) int {
-	for k := range min(walked, len(o.order)) {
-		if i := int(o.order[(from+k)%len(o.order)]); p.hasPiece(i) {
+// pick is the rarest wanted piece that p has, and of equals one from a random place on; -1 if there is none.
+func (o *rarity) pick(p *peer) int {
+	for at := 0; at < min(walked, len(o.order)); {
+		end := int(o.first[o.count(int(o.order[at]))+1])
+		if i := o.walk(p, at, end, walked-at); i >= 0 {
 			return i
 		}
-	}
-	if len(o.order) <= walked || p.whole {
-		return -1
+		at = end
 	}
 	return o.scan(p)
 }
 
-// scan is pick by words: the rarest of up to walked pieces, from a random place on.
+// any is a wanted piece that p has, from a random place on; -1 if there is none.
+func (o *rarity) any(p *peer) int {
+	if i := o.walk(p, 0, len(o.order), walked); i >= 0 {
+		return i
+	}
+	return o.scan(p)
+}
+
+// walk looks at up to so many of the pieces that lie from at to end in the order.
+func (o *rarity) walk(p *peer, at, end, most int) int {
+	k := at
+	if !o.plain && end-at > 1 {
+		k += int(o.rand.Uint32N(uint32(end - at)))
+	}
+	for range min(end-at, most) {
+		if i := int(o.order[k]); p.hasPiece(i) {
+			return i
+		}
+		if k++; k == end {
+			k = at
+		}
+	}
+	return -1
+}
+
+// scan is pick by words, where a walk has found nothing: the rarest of up to walked pieces, from a random place on.
 func (o *rarity) scan(p *peer) int {
+	if len(o.order) <= walked || p.whole {
+		return -1
+	}
 	words := len(o.wanted) / 8
 	start, best, seen := 0, -1, 0
 	if !o.plain {
@@ -147,7 +167,7 @@ func (o *rarity) scan(p *peer) int {
 		for both := o.wanted.word(w) & p.has.word(w); both != 0; seen++ {
 			bit := bits.LeadingZeros64(both)
 			both &^= 1 << (63 - bit)
-			if i := 64*w + bit; best < 0 || o.count[i] < o.count[best] {
+			if i := 64*w + bit; best < 0 || o.count(i) < o.count(best) {
 				best = i
 			}
 		}

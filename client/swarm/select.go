@@ -85,7 +85,7 @@ func (e *Engine) work(p *peer) (a *partial, begin, length int, why appetite) {
 	// What others have begun is left to them while p has something rarer.
 	joins := a != nil && a.piece != p.current && len(e.partials) < e.slots && !e.config.InOrder
 	if (a == nil || joins) && len(e.rarity.order) > 0 {
-		if i := e.choose(p); i >= 0 && (a == nil || e.rarity.count[i] < e.rarity.count[a.piece]) {
+		if i := e.choose(p); i >= 0 && (a == nil || e.rarity.count(i) < e.rarity.count(a.piece)) {
 			if len(e.partials) >= e.slots && !e.makeRoom() {
 				return nil, 0, 0, starved
 			}
@@ -116,14 +116,19 @@ func (e *Engine) lags(p *peer) bool {
 // unfinished is a piece in assembly of which p has something that nobody is asked for: the one that p works on already,
 // or else the oldest; in order, the first.
 func (e *Engine) unfinished(p *peer) (found *partial) {
-	for _, a := range e.partials {
-		if a.unasked == 0 || !p.hasPiece(a.piece) || a.alone && a.owner != nil && a.owner != p {
-			continue
-		}
-		if a.piece == p.current && !e.config.InOrder {
+	if p.current >= 0 && !e.config.InOrder {
+		if a := e.partial(p.current); a != nil && a.isFor(p) {
 			return a
 		}
-		if found == nil || e.config.InOrder && a.piece < found.piece {
+	}
+	for _, a := range e.partials {
+		if !a.isFor(p) {
+			continue
+		}
+		if !e.config.InOrder {
+			return a
+		}
+		if found == nil || a.piece < found.piece {
 			found = a
 		}
 	}
@@ -135,17 +140,16 @@ func (e *Engine) choose(p *peer) int {
 	if e.config.InOrder && e.urgent(p) {
 		return e.rarity.next(p)
 	}
-	from := 0
 	if e.without(Rarest) || e.held < firstPieces && !e.without(RandomFirst) {
-		from = e.rand.IntN(len(e.rarity.order))
+		return e.rarity.any(p)
 	}
-	return e.rarity.pick(p, from)
+	return e.rarity.pick(p)
 }
 
 // makeRoom throws away a piece that cannot be finished, because nobody who is here has the rest.
 func (e *Engine) makeRoom() bool {
 	for _, a := range e.partials {
-		if a.asked == 0 && a.missing > 0 && e.rarity.count[a.piece] == 0 && e.wholes == 0 {
+		if a.asked == 0 && a.missing > 0 && e.rarity.count(a.piece) == 0 && e.wholes == 0 {
 			e.discarded = append(e.discarded, a.piece)
 			e.end(a)
 			e.rarity.want(a.piece)
@@ -207,7 +211,7 @@ func (e *Engine) uncalled(p *peer, ev Event, actions []Action) []Action {
 	}
 	p.heard = e.now
 	a := e.partial(ev.Piece)
-	if a == nil && e.rarity.place[ev.Piece] >= 0 && len(e.partials) < e.slots {
+	if a == nil && e.rarity.isWanted(ev.Piece) && len(e.partials) < e.slots {
 		a = e.begin(ev.Piece)
 		e.released = true // the rest of it is to be asked for
 	}
@@ -253,7 +257,7 @@ func (e *Engine) recall(a *partial, from *peer, actions []Action) []Action {
 // has reports whether all of a block is there.
 func (a *partial) has(begin, length int) bool {
 	for u, end := span(begin, length); u < end; u++ {
-		if a.units[u] < there {
+		if a.units[u].state < there {
 			return false
 		}
 	}

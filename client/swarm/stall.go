@@ -83,7 +83,7 @@ func (e *Engine) revive(p *peer) {
 // untouched reports whether a block is neither there nor asked for.
 func (a *partial) untouched(begin, length int) bool {
 	for u, end := span(begin, length); u < end; u++ {
-		if a.units[u] != 0 {
+		if a.units[u].state != 0 {
 			return false
 		}
 	}

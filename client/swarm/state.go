@@ -16,9 +16,10 @@ func (e *Engine) Wasted() int64 { return e.wasted }
 // besides at those who have everything, at least and on average.
 func (e *Engine) Copies() (whole, least int, mean float64) {
 	least, sum := int(^uint16(0)), 0
-	for _, n := range e.rarity.count {
-		least = min(least, int(n))
-		sum += int(n)
+	for i := range e.pieces {
+		n := e.rarity.count(i)
+		least = min(least, n)
+		sum += n
 	}
 	return e.wholes, least, float64(sum) / float64(e.pieces)
 }
@@ -26,7 +27,7 @@ func (e *Engine) Copies() (whole, least int, mean float64) {
 // Absent are the wanted pieces that are not here, and that no peer has which is connected: the first most spans of them.
 func (e *Engine) Absent(most int) []shoal.Span {
 	return shoal.SpansOf(e.stop, most, func(i int) bool {
-		return i >= e.first && !e.have.get(i) && e.wholes == 0 && e.rarity.count[i] == 0
+		return i >= e.first && !e.have.get(i) && e.wholes == 0 && e.rarity.count(i) == 0
 	})
 }
 
