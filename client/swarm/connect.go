@@ -31,7 +31,7 @@ func (e *Engine) connect(actions []Action) []Action {
 		if p.phase == away && !p.banned && e.now >= p.retryAt {
 			p.phase, p.heard, p.arrived = connecting, e.now, e.now
 			e.connected++
-			actions = append(actions, Action{Kind: Connect, Peer: p.id})
+			actions = append(actions, Action{Kind: Connect, Peer: p.id, Handle: Handle{p}})
 		}
 	}
 	return actions

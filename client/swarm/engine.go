@@ -153,7 +153,11 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 	case Proven:
 		e.proven = true
 	default:
-		if p := e.index.Find(&ev.Peer); p != nil {
+		p := ev.Handle.peer
+		if p == nil {
+			p = e.index.Find(&ev.Peer)
+		}
+		if p != nil {
 			actions = e.fromPeer(p, ev, actions)
 		}
 	}

@@ -16,6 +16,10 @@ type PeerID struct {
 	Session uint64
 }
 
+// Handle is an engine's own record of a peer. An owner that has many engines keeps it with the connection and gives it back
+// in events, so that the engine need not look for the peer. It is of use to that engine alone, for as long as it lives.
+type Handle struct{ peer *peer }
+
 // EventKind says what happened.
 type EventKind uint8
 
@@ -84,6 +88,7 @@ type Event struct {
 	Now           time.Duration
 	Delay         time.Duration
 	Peer          PeerID
+	Handle        Handle // of Peer, from an action; may be left out
 	Piece         int
 	Begin, Length int // bytes: a block, from the piece's beginning
 	Bitfield      []byte
@@ -133,6 +138,7 @@ type Action struct {
 	Kind          ActionKind
 	Code          shoal.Code
 	Peer          PeerID
+	Handle        Handle // of Peer, in Connect
 	Piece         int
 	Begin, Length int // bytes
 }

@@ -43,7 +43,7 @@ func (s *simulator) act(n *node, a swarm.Action) {
 	}
 	switch a.Kind {
 	case swarm.Connect:
-		f = &flow{src: src, dst: n, session: int32(a.Peer.Session), place: -1, left: -1}
+		f = &flow{src: src, dst: n, session: int32(a.Peer.Session), source: a.Handle, place: -1, left: -1}
 		n.out[f.session] = f
 		n.outs++
 		// A handshake takes two round trips.
@@ -169,5 +169,5 @@ func (s *simulator) answer(n *node, a upload.Action) {
 
 // sent tells the upload side that a block has left.
 func (s *simulator) sent(f *flow, b block) {
-	s.stepUpload(f.src, upload.Event{Kind: upload.Sent, Peer: f.sink(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length)})
+	s.stepUpload(f.src, f.toUpload(upload.Sent, b))
 }

@@ -64,11 +64,13 @@ func (s *simulator) reach(f *flow) {
 	}
 	f.join()
 	s.after(s.latency(src, f.dst), happening{kind: joinReply, flow: f})
-	s.stepUpload(src, upload.Event{Kind: upload.Joined, Peer: f.sink()})
+	ev := f.toUpload(upload.Joined, block{})
+	s.stepUpload(src, ev)
+	f.sink = src.upload.Handle(ev.Peer)
 	if src.upload.SuperSeeding() {
 		for i := range s.pieces {
 			if f.dst.have[i/8]&(0x80>>(i%8)) != 0 {
-				s.stepUpload(src, upload.Event{Kind: upload.PeerHas, Peer: f.sink(), Piece: i})
+				s.stepUpload(src, f.toUpload(upload.PeerHas, block{piece: int32(i)}))
 			}
 		}
 	}
@@ -85,7 +87,7 @@ func (s *simulator) crowding(n *node) {
 
 // onFlow is what comes to either end of a flow that is open.
 func (s *simulator) onFlow(f *flow, h happening) {
-	ev := swarm.Event{Peer: f.source(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length)}
+	ev := f.toEngine(0, h.block)
 	switch h.kind {
 	case ask, takeBack:
 		s.asked(f, h)
@@ -104,7 +106,7 @@ func (s *simulator) onFlow(f *flow, h happening) {
 			return
 		}
 		f.connected = true
-		ev.Kind, ev.Choked = swarm.Connected, f.src.upload.Choked(f.sink())
+		ev.Kind, ev.Choked = swarm.Connected, f.src.upload.Choked(f.dst.id(f.place))
 		if f.all = !f.src.upload.SuperSeeding(); f.all {
 			ev.Whole, ev.Bitfield = f.src.held == s.pieces, f.src.have
 		}
@@ -161,9 +163,7 @@ func (s *simulator) asked(f *flow, h happening) {
 	if h.kind == takeBack {
 		kind = upload.Canceled
 	}
-	s.stepUpload(src, upload.Event{
-		Kind: kind, Peer: f.sink(), Piece: int(h.block.piece), Begin: int(h.block.begin), Length: int(h.block.length),
-	})
+	s.stepUpload(src, f.toUpload(kind, h.block))
 }
 
 // delivered is a block that is there.
@@ -182,12 +182,10 @@ func (s *simulator) delivered(f *flow, b block) {
 		s.place(f, b)
 	}
 	if f.gave += b.length; f.gave >= gaveStep {
-		s.stepUpload(n, upload.Event{Kind: upload.Gave, Peer: f.source(), Length: int(f.gave)})
+		s.stepUpload(n, upload.Event{Kind: upload.Gave, Peer: f.src.id(0), Length: int(f.gave)})
 		f.gave = 0
 	}
-	s.step(n, swarm.Event{
-		Kind: swarm.BlockArrived, Peer: f.source(), Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
-	})
+	s.step(n, f.toEngine(swarm.BlockArrived, b))
 }
 
 // place notes who has sent a block first.
@@ -235,7 +233,7 @@ func (s *simulator) have(n *node, piece int) {
 	for _, j := range n.in {
 		// Who has it already has no use for that, and is most of them in a large swarm.
 		if f := j.flow; f != nil && !has.has(j.dst) && f.connected && f.all {
-			s.step(f.dst, swarm.Event{Kind: swarm.Have, Peer: f.source(), Piece: piece})
+			s.step(f.dst, f.toEngine(swarm.Have, block{piece: int32(piece)}))
 		}
 	}
 	for _, seed := range s.supers {
@@ -254,7 +252,7 @@ func (s *simulator) toldAll(f *flow) {
 		return
 	}
 	f.all = true
-	ev := swarm.Event{Kind: swarm.Have, Peer: f.source()}
+	ev := f.toEngine(swarm.Have, block{})
 	for ev.Piece = range s.pieces {
 		if f.src.have[ev.Piece/8]&(0x80>>(ev.Piece%8)) != 0 {
 			s.step(f.dst, ev)

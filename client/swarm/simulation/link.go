@@ -5,14 +5,17 @@ import (
 	"time"
 
 	"shoal/client/swarm"
+	"shoal/client/swarm/upload"
 )
 
 // flow is one connection, on which blocks go from a source to the peer that has joined it.
 type flow struct {
 	src, dst  *node
-	session   int32 // its place in dst.out
-	place     int32 // in src.in; -1 for not yet
-	connected bool  // dst's engine knows
+	session   int32         // its place in dst.out
+	place     int32         // in src.in; -1 for not yet
+	source    swarm.Handle  // what dst's engine calls src
+	sink      upload.Handle // what src's upload side calls dst
+	connected bool          // dst's engine knows
 	closed    bool
 	all       bool // dst may know of all that src has
 
@@ -42,9 +45,18 @@ func (f *flow) join() {
 	n.joins++
 }
 
-// source is what the engine at the flow's end calls its source, and sink what the source's upload side calls the end.
-func (f *flow) source() swarm.PeerID { return f.src.id(f.session) }
-func (f *flow) sink() swarm.PeerID   { return f.dst.id(f.place) }
+// toEngine is an event of the source for the engine at the flow's end, and toUpload one of the end for the source.
+func (f *flow) toEngine(kind swarm.EventKind, b block) swarm.Event {
+	return swarm.Event{
+		Kind: kind, Peer: f.src.id(f.session), Handle: f.source, Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
+	}
+}
+
+func (f *flow) toUpload(kind upload.EventKind, b block) upload.Event {
+	return upload.Event{
+		Kind: kind, Peer: f.dst.id(f.place), Handle: f.sink, Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
+	}
+}
 
 // nodeSet is a set of nodes.
 type nodeSet []uint64

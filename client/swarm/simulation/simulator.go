@@ -277,6 +277,6 @@ func (s *simulator) closeFlow(f *flow) {
 	if f.place >= 0 {
 		f.src.in[f.place] = joined{}
 		f.src.joins--
-		s.stepUpload(f.src, upload.Event{Kind: upload.Left, Peer: f.sink()})
+		s.stepUpload(f.src, f.toUpload(upload.Left, block{}))
 	}
 }

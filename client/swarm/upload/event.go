@@ -11,6 +11,11 @@ import (
 	"shoal/client/swarm"
 )
 
+// Handle is a Machine's own record of a peer that has joined. An owner that has many machines keeps it with the connection
+// and gives it back in events, so that the machine need not look for the peer. It is of use to that machine alone, until
+// the peer has left.
+type Handle struct{ peer *peer }
+
 // EventKind says what happened.
 type EventKind uint8
 
@@ -49,6 +54,7 @@ type Event struct {
 	Whole, Picky  bool
 	Now           time.Duration
 	Peer          swarm.PeerID
+	Handle        Handle // of Peer; may be left out
 	Piece         int
 	Begin, Length int // bytes
 }

@@ -109,13 +109,19 @@ func New(c Config) *Machine {
 // Choked reports whether a peer that has joined gets nothing for now.
 func (m *Machine) Choked(id swarm.PeerID) bool { p := m.peers.Find(&id); return p != nil && p.choked }
 
+// Handle is that of a peer that has joined.
+func (m *Machine) Handle(id swarm.PeerID) Handle { return Handle{m.peers.Find(&id)} }
+
 // SuperSeeding reports whether pieces are revealed one by one; only then PeerHas makes a difference.
 func (m *Machine) SuperSeeding() bool { return m.super != nil }
 
 // Step takes one event and appends what is to be done about it to actions.
 func (m *Machine) Step(ev Event, actions []Action) []Action {
 	m.now = max(m.now, ev.Now)
-	p := m.peers.Find(&ev.Peer)
+	p := ev.Handle.peer
+	if p == nil {
+		p = m.peers.Find(&ev.Peer)
+	}
 	switch ev.Kind {
 	case Joined:
 		if p == nil {
