@@ -160,6 +160,9 @@ func (e *Engine) purge(banned *peer, actions []Action) []Action {
 
 // recant cancels all requests for a piece.
 func (e *Engine) recant(a *partial, actions []Action) []Action {
+	if a.asked == 0 && e.lates == 0 {
+		return actions
+	}
 	for _, p := range e.present {
 		for k := len(p.requests) - 1; k >= 0 && (a.asked > 0 || p.late); k-- {
 			if p.requests[k].piece == a.piece {

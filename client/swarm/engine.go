@@ -55,6 +55,7 @@ type Engine struct {
 	wholes   int // of those present
 	hungry   []*peer
 	starving int // how many are starved
+	lates    int // and how many late
 	banned   map[shoal.DeviceID]bool
 	disputes []dispute
 	troubles []trouble

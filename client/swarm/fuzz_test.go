@@ -64,8 +64,11 @@ func FuzzEngine(f *testing.F) {
 // check compares what the engine has counted with what there is.
 func (e *Engine) check(t *testing.T) {
 	t.Helper()
-	asked := map[int]int{}
+	asked, lates := map[int]int{}, 0
 	for _, p := range e.known {
+		if p.late {
+			lates++
+		}
 		bytes := 0
 		for _, r := range p.requests {
 			bytes += r.length
@@ -76,6 +79,9 @@ func (e *Engine) check(t *testing.T) {
 		if bytes != p.asked || p.phase != present && bytes > 0 {
 			t.Fatalf("%d bytes are asked of a peer, and %d counted, in phase %d", bytes, p.asked, p.phase)
 		}
+	}
+	if lates != e.lates {
+		t.Fatalf("%d are late, and %d counted", lates, e.lates)
 	}
 	for _, a := range e.partials {
 		unasked, missing := 0, 0

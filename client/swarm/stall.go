@@ -52,6 +52,7 @@ func (e *Engine) patience(p *peer) time.Duration {
 // distrust lets others be asked for what a peer owes. When it comes all the same it is welcome.
 func (e *Engine) distrust(p *peer) {
 	p.late = true
+	e.lates++
 	p.lapse(e.now)
 	e.sate(p)
 	for k := range p.requests {
@@ -66,6 +67,7 @@ func (e *Engine) revive(p *peer) {
 		return
 	}
 	p.late = false
+	e.lates--
 	for k := 0; k < len(p.requests); {
 		r := &p.requests[k]
 		a := e.partial(r.piece)

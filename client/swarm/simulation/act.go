@@ -53,13 +53,9 @@ func (s *simulator) act(n *node, a swarm.Action) {
 	case swarm.FetchHashes:
 		s.after(s.latency(n, src)+s.latency(src, n), happening{kind: hashes, flow: f, block: wanted})
 	case swarm.Request:
-		f.asked = append(f.asked, wanted)
 		s.after(s.latency(n, src), happening{kind: ask, flow: f, block: wanted})
 	case swarm.Cancel:
-		if k := slices.Index(f.asked, wanted); k >= 0 {
-			f.asked = slices.Delete(f.asked, k, k+1)
-			s.after(s.latency(n, src), happening{kind: takeBack, flow: f, block: wanted})
-		}
+		s.after(s.latency(n, src), happening{kind: takeBack, flow: f, block: wanted})
 	case swarm.Verify:
 		s.verify(n, a.Piece)
 	case swarm.Discard:
@@ -92,8 +88,11 @@ func (s *simulator) verify(n *node, piece int) {
 	}
 	s.stepUpload(n, upload.Event{Kind: upload.Held, Piece: piece})
 	if !n.group.Selfish && n.joins+n.outs > 0 {
-		d := n.delay + 100*time.Microsecond + min(seconds(float64(len(n.ring))*float64(s.quantum)/n.up), 50*time.Millisecond)
-		s.after(d, happening{kind: have, node: n.index, block: block{piece: int32(piece)}})
+		if len(n.news) == 0 { // else they go with what waits already
+			d := n.delay + 100*time.Microsecond + min(seconds(float64(len(n.ring))*float64(s.quantum)/n.up), 50*time.Millisecond)
+			s.after(d, happening{kind: have, node: n.index})
+		}
+		n.news = append(n.news, int32(piece))
 	}
 	s.step(n, swarm.Event{Kind: swarm.PieceVerified, Piece: piece})
 	if at := n.group.LeaveAt; at > 0 && n.done == 0 && float64(n.held) >= at*float64(s.pieces) {

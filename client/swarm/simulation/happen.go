@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"slices"
 	"time"
 
 	"shoal"
@@ -30,9 +29,9 @@ func (s *simulator) happen(h happening) {
 	case lookup:
 		s.lookup(s.nodes[h.node])
 	case transmitted:
-		s.transmitted(s.nodes[h.node], h.flow, h.block.length)
+		s.transmitted(s.nodes[h.node])
 	case have:
-		s.have(s.nodes[h.node], int(h.block.piece))
+		s.have(s.nodes[h.node])
 	case reach:
 		s.reach(h.flow)
 	default:
@@ -111,16 +110,10 @@ func (s *simulator) onFlow(f *flow, h happening) {
 			ev.Whole, ev.Bitfield = f.src.held == s.pieces, f.src.have
 		}
 	case refusal:
-		k := slices.Index(f.asked, h.block)
-		if k < 0 {
-			return
-		}
-		f.asked = slices.Delete(f.asked, k, k+1)
 		ev.Kind, ev.Code = swarm.Refused, shoal.Code(h.node)
 	case told:
 		ev.Kind = swarm.Have
 	case choked:
-		f.asked = f.asked[:0]
 		ev.Kind = swarm.Choked
 	case unchoked:
 		ev.Kind = swarm.Unchoked
@@ -173,11 +166,6 @@ func (s *simulator) delivered(f *flow, b block) {
 		return
 	}
 	n.got += int64(b.length)
-	k := slices.Index(f.asked, b)
-	if k < 0 {
-		return // canceled meanwhile
-	}
-	f.asked = slices.Delete(f.asked, k, k+1)
 	if s.lies {
 		s.place(f, b)
 	}
@@ -224,16 +212,23 @@ func (s *simulator) hashes(f *flow, ev swarm.Event) {
 	s.step(f.dst, ev)
 }
 
-// have tells all who are connected of a piece.
-func (s *simulator) have(n *node, piece int) {
+// have tells all who are connected of what is new.
+func (s *simulator) have(n *node) {
+	news := n.news
+	n.news = n.news[:0]
 	if n.dead {
 		return
 	}
-	has := s.holders[piece]
 	for _, j := range n.in {
-		// Who has it already has no use for that, and is most of them in a large swarm.
-		if f := j.flow; f != nil && !has.has(j.dst) && f.connected && f.all {
-			s.step(f.dst, f.toEngine(swarm.Have, block{piece: int32(piece)}))
+		f := j.flow
+		if f == nil {
+			continue
+		}
+		for _, i := range news {
+			// Who has it already has no use for that, and is most of them in a large swarm.
+			if !s.holders[i].has(j.dst) && f.connected && f.all {
+				s.step(f.dst, f.toEngine(swarm.Have, block{piece: i}))
+			}
 		}
 	}
 	for _, seed := range s.supers {
@@ -242,7 +237,9 @@ func (s *simulator) have(n *node, piece int) {
 			break
 		}
 		if session, known := n.sessions[seed.index]; known && n.out[session] != nil {
-			s.stepUpload(seed, upload.Event{Kind: upload.PeerHas, Peer: n.id(0), Piece: piece})
+			for _, i := range news {
+				s.stepUpload(seed, n.out[session].toUpload(upload.PeerHas, block{piece: i}))
+			}
 		}
 	}
 }

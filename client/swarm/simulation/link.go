@@ -23,8 +23,7 @@ type flow struct {
 	left    int32 // bytes of it that are not transmitted; -1 for nothing to send
 	inRing  bool  // it waits for src's uplink
 	underway
-	asked []block // that dst waits for
-	gave  int32   // bytes that have come and the upload side has not heard of
+	gave int32 // bytes that have come and the upload side has not heard of
 }
 
 // joined is one who has joined a node.
@@ -72,9 +71,24 @@ type underway struct {
 	chunks []chunk // in the order in which they arrive
 }
 
+// part is what an uplink sends of a flow at a time.
+type part struct {
+	flow  *flow
+	bytes int32
+}
+
 type chunk struct {
 	at    time.Duration
 	bytes int32
+}
+
+// add notes what is on its way from now on.
+func (u *underway) add(c chunk, now time.Duration) {
+	if len(u.chunks) == cap(u.chunks) {
+		u.expire(now)
+	}
+	u.chunks = append(u.chunks, c)
+	u.bytes += c.bytes
 }
 
 // expire forgets what has arrived by now.
@@ -95,34 +109,39 @@ func (f *flow) window(quantum int32) int32 {
 	return 4*quantum + int32(min(rate*2*(f.src.delay+f.dst.delay).Seconds(), 64<<20))
 }
 
-// transmit sends the next part of a block on the node's uplink, of each flow in turn: so it is shared in equal parts by
+// transmit sends the next parts of blocks on the node's uplink, of each flow in turn: so it is shared in equal parts by
 // all who have something to send, as TCP does in the long run. What comes then waits for the other's downlink.
 func (s *simulator) transmit(n *node) {
 	if n.busy || n.dead {
 		return
 	}
-	earliest := time.Duration(-1)
-	for range len(n.ring) {
-		f := n.ring[0]
-		n.ring = append(n.ring[:copy(n.ring, n.ring[1:])], nil)[:len(n.ring)-1]
+	earliest, bytes, tried := time.Duration(-1), int32(0), 0
+	for all := len(n.ring); tried < all && bytes < s.quantum; tried++ {
+		f := n.ring[tried]
 		f.inRing = false
 		if f.closed || f.left < 0 {
 			continue
 		}
-		f.expire(s.now)
-		if f.bytes > 0 && f.bytes >= f.window(s.quantum) {
-			if at := f.chunks[0].at; earliest < 0 || at < earliest {
-				earliest = at
+		if window := f.window(s.quantum); f.bytes >= window {
+			f.expire(s.now)
+			if f.bytes >= window {
+				if at := f.chunks[0].at; earliest < 0 || at < earliest {
+					earliest = at
+				}
+				s.enter(f)
+				continue
 			}
-			s.enter(f)
-			continue
 		}
-		n.busy = true
-		part := min(f.left, s.quantum)
-		s.after(seconds(float64(part)/n.up), happening{kind: transmitted, node: n.index, flow: f, block: block{length: part}})
-		return
+		p := part{f, min(f.left, s.quantum)}
+		bytes += p.bytes
+		n.burst = append(n.burst, p)
 	}
-	if earliest >= 0 { // all wait for what is on its way
+	n.ring = n.ring[:copy(n.ring, n.ring[tried:])]
+	switch {
+	case len(n.burst) > 0:
+		n.busy = true
+		s.after(seconds(float64(bytes)/n.up), happening{kind: transmitted, node: n.index})
+	case earliest >= 0: // all wait for what is on its way
 		n.busy = true
 		s.after(earliest-s.now, happening{kind: transmitted, node: n.index})
 	}
@@ -137,26 +156,37 @@ func (s *simulator) enter(f *flow) {
 }
 
 // transmitted moves on what the uplink has sent.
-func (s *simulator) transmitted(n *node, f *flow, part int32) {
-	n.busy = false
-	if f != nil && !f.closed && f.left >= 0 && !n.dead {
-		f.left -= part
-		n.sent += int64(part)
-		// The way's delay comes after the wait for the downlink: what is far would else keep it for itself until it is there.
-		f.dst.downFree = max(f.dst.downFree, s.now) + seconds(float64(part)/f.dst.down)
-		at := f.dst.downFree + n.delay + f.dst.delay
-		f.chunks = append(f.chunks, chunk{at, part})
-		f.bytes += part
-		if f.left <= 0 {
-			done := f.sending
-			f.left = -1
-			s.at(at, happening{kind: delivered, flow: f, block: done})
-			s.sent(f, done)
-		} else {
-			s.enter(f)
+func (s *simulator) transmitted(n *node) {
+	for k, p := range n.burst {
+		if p.flow.closed || n.dead {
+			continue
 		}
+		end := s.now
+		for _, later := range n.burst[k+1:] {
+			end -= seconds(float64(later.bytes) / n.up)
+		}
+		s.moveOn(p, end)
 	}
+	n.burst, n.busy = n.burst[:0], false
 	s.transmit(n)
+}
+
+// moveOn sends on a part that has left its source's uplink.
+func (s *simulator) moveOn(p part, end time.Duration) {
+	f, n := p.flow, p.flow.src
+	f.left -= p.bytes
+	n.sent += int64(p.bytes)
+	// The way's delay comes after the wait for the downlink: what is far would else keep it for itself until it is there.
+	f.dst.downFree = max(f.dst.downFree, end) + seconds(float64(p.bytes)/f.dst.down)
+	at := f.dst.downFree + n.delay + f.dst.delay
+	f.add(chunk{at, p.bytes}, s.now)
+	if f.left > 0 {
+		s.enter(f)
+		return
+	}
+	f.left = -1
+	s.at(at, happening{kind: delivered, flow: f, block: f.sending})
+	s.sent(f, f.sending)
 }
 
 // latency is how long a short message takes from n to m: what n has to send stands before it.

@@ -53,10 +53,12 @@ type node struct {
 	outs     int             // of them
 	sessions map[int32]int32 // in out, of those that its engine was told of
 	ring     []*flow         // that wait for the uplink
+	burst    []part          // what the uplink sends at the moment
 	busy     bool
 	downFree time.Duration
 	sent     int64 // bytes
 	got      int64
+	news     []int32       // pieces that its neighbours are to hear of
 	pending  []swarm.Event // for the engine
 	actions  []swarm.Action
 	answers  []upload.Action

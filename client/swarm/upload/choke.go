@@ -155,8 +155,8 @@ func (m *Machine) choke(p *peer, actions []Action) []Action {
 	p.choked, p.since = true, m.now
 	actions = append(actions, Action{Kind: Choke, Peer: p.id})
 	for _, b := range p.open {
-		actions = append(actions, Action{Kind: Refuse, Code: shoal.Busy, Peer: p.id, Piece: b.piece, Begin: b.begin, Length: b.length})
+		actions = append(actions, Action{Kind: Refuse, Code: shoal.Busy, Peer: p.id, Piece: int(b.piece), Begin: b.begin, Length: int(b.length)})
 	}
-	p.open = p.open[:0]
+	p.open, p.openBytes = p.open[:0], 0
 	return actions
 }

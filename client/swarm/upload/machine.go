@@ -57,6 +57,7 @@ type peer struct {
 	sent       int64         // bytes since the last choice
 	ever       int64         // bytes
 	open       []block       // not being sent yet
+	openBytes  int           // of them
 	sending    int
 	inTurn     bool
 	all        bool // everything was revealed
@@ -76,7 +77,10 @@ type device struct {
 	gave  float64 // bytes that it gave, the latest counting more
 }
 
-type block struct{ piece, begin, length int }
+type block struct {
+	piece, length int32
+	begin         int
+}
 
 const (
 	// maxOpen and maxOpenBytes are what a connection may have asked for (PROTOCOL.md, rule P8).
@@ -119,7 +123,7 @@ func (m *Machine) SuperSeeding() bool { return m.super != nil }
 func (m *Machine) Step(ev Event, actions []Action) []Action {
 	m.now = max(m.now, ev.Now)
 	p := ev.Handle.peer
-	if p == nil {
+	if p == nil && ev.Kind <= Sent { // others are not of a connection
 		p = m.peers.Find(&ev.Peer)
 	}
 	switch ev.Kind {

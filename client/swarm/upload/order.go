@@ -7,10 +7,6 @@ func (m *Machine) ask(p *peer, ev Event, actions []Action) []Action {
 	refuse := func(code shoal.Code) []Action {
 		return append(actions, Action{Kind: Refuse, Code: code, Peer: p.id, Piece: ev.Piece, Begin: ev.Begin, Length: ev.Length})
 	}
-	open := 0
-	for _, b := range p.open {
-		open += b.length
-	}
 	switch {
 	case m.config.Object.CheckBlock(ev.Piece, int64(ev.Begin), int64(ev.Length)) != nil:
 		return refuse(shoal.BadRequest)
@@ -18,11 +14,12 @@ func (m *Machine) ask(p *peer, ev Event, actions []Action) []Action {
 		return refuse(shoal.NotHeld)
 	case p.choked:
 		return refuse(shoal.Busy)
-	case len(p.open) >= maxOpen || open+ev.Length > maxOpenBytes:
+	case len(p.open) >= maxOpen || p.openBytes+ev.Length > maxOpenBytes:
 		return refuse(shoal.Limit)
 	}
 	idle := len(p.open) == 0 && p.sending == 0
-	p.open = append(p.open, block{ev.Piece, ev.Begin, ev.Length})
+	p.open = append(p.open, block{int32(ev.Piece), int32(ev.Length), ev.Begin})
+	p.openBytes += ev.Length
 	m.line(p)
 	if m.super != nil {
 		actions = m.touch(p, ev.Piece, idle, actions)
@@ -49,12 +46,18 @@ func (m *Machine) serve(actions []Action) []Action {
 			continue
 		}
 		b := p.open[0]
-		p.open = p.open[:copy(p.open, p.open[1:])]
+		p.take(0)
 		p.sending++
 		m.busy++
-		actions = append(actions, Action{Kind: Serve, Peer: p.id, Piece: b.piece, Begin: b.begin, Length: b.length})
+		actions = append(actions, Action{Kind: Serve, Peer: p.id, Piece: int(b.piece), Begin: b.begin, Length: int(b.length)})
 	}
 	return actions
+}
+
+// take removes open block k.
+func (p *peer) take(k int) {
+	p.openBytes -= int(p.open[k].length)
+	p.open = append(p.open[:k], p.open[k+1:]...)
 }
 
 // sent ends a block's way.
@@ -73,9 +76,9 @@ func (m *Machine) sent(p *peer, ev Event, actions []Action) []Action {
 // cancel takes back a block that is not being sent yet.
 func (m *Machine) cancel(p *peer, ev Event, actions []Action) []Action {
 	for k, b := range p.open {
-		if b == (block{ev.Piece, ev.Begin, ev.Length}) {
-			p.open = append(p.open[:k], p.open[k+1:]...)
-			return append(actions, Action{Kind: Refuse, Code: shoal.Canceled, Peer: p.id, Piece: b.piece, Begin: b.begin, Length: b.length})
+		if int(b.piece) == ev.Piece && b.begin == ev.Begin && int(b.length) == ev.Length {
+			p.take(k)
+			return append(actions, Action{Kind: Refuse, Code: shoal.Canceled, Peer: p.id, Piece: int(b.piece), Begin: b.begin, Length: int(b.length)})
 		}
 	}
 	return actions
