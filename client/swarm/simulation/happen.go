@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	"shoal"
@@ -219,14 +220,9 @@ func (s *simulator) have(n *node) {
 	if n.dead {
 		return
 	}
-	for _, j := range n.in {
-		f := j.flow
-		if f == nil {
-			continue
-		}
+	for _, f := range s.listeners(n, news) {
 		for _, i := range news {
-			// Who has it already has no use for that, and is most of them in a large swarm.
-			if !s.holders[i].has(j.dst) && f.connected && f.all {
+			if !s.holders[i].has(f.dst.index) {
 				s.step(f.dst, f.toEngine(swarm.Have, block{piece: i}))
 			}
 		}
@@ -242,6 +238,24 @@ func (s *simulator) have(n *node) {
 			}
 		}
 	}
+}
+
+// listeners are the flows on which some of the news are any. Who has a piece already has no use for it, and is most of them
+// in a large swarm.
+func (s *simulator) listeners(n *node, news []int32) []*flow {
+	s.audience = s.audience[:0]
+	for _, j := range n.in {
+		if j.flow != nil && slices.ContainsFunc(news, func(i int32) bool { return !s.holders[i].has(j.dst) }) {
+			s.audience = append(s.audience, j.flow)
+		}
+	}
+	s.audience = slices.DeleteFunc(s.audience, func(f *flow) bool { return !f.connected || !f.all })
+	for depth := range 4 {
+		for _, f := range s.audience {
+			s.touched += f.touchEnd(int(news[0]), depth)
+		}
+	}
+	return s.audience
 }
 
 func (s *simulator) toldAll(f *flow) {

@@ -107,6 +107,12 @@ func (q *queue) pop() (h happening, ok bool) {
 	return h, false
 }
 
+// peek is what is next, as far as it is known in order: up to so many, and none at the end of a day.
+func (q *queue) peek(most int) []happening {
+	page := q.pages[q.today%days][q.next:]
+	return page[:min(len(page), most)]
+}
+
 // turn begins the next year in which something will be.
 func (q *queue) turn() {
 	first := slices.MinFunc(q.later, earlier)

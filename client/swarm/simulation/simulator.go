@@ -12,24 +12,27 @@ import (
 
 // simulator is a simulation that runs.
 type simulator struct {
-	config  Config
-	object  shoal.Object
-	pieces  int
-	quantum int32 // bytes that a link sends at a time
-	now     time.Duration
-	queue   queue
-	nodes   []*node
-	alive   []*node   // in the order in which they arrived
-	supers  []*node   // the only seed, while it reveals pieces one by one
-	holders []nodeSet // of each piece, who has it
-	seeds   int       // honest peers that have everything from the beginning
-	rand    *rand.Rand
-	lies    bool
-	waiting int // downloaders that are neither done nor gone
-	first   time.Duration
-	seeded  int64 // bytes that the seeds had sent when the first was done
-	rush    int   // the most of a node
-	steps   int64
+	config   Config
+	object   shoal.Object
+	pieces   int
+	quantum  int32 // bytes that a link sends at a time
+	now      time.Duration
+	queue    queue
+	nodes    []*node
+	alive    []*node   // in the order in which they arrived
+	supers   []*node   // the only seed, while it reveals pieces one by one
+	holders  []nodeSet // of each piece, who has it
+	seeds    int       // honest peers that have everything from the beginning
+	rand     *rand.Rand
+	lies     bool
+	waiting  int // downloaders that are neither done nor gone
+	first    time.Duration
+	seeded   int64 // bytes that the seeds had sent when the first was done
+	rush     int   // the most of a node
+	steps    int64
+	known    int     // of what is next that was touched
+	touched  int     // means nothing
+	audience []*flow // who hears of news
 }
 
 // node is one peer.
@@ -78,6 +81,12 @@ func Run(c Config) (*Report, error) {
 	c.setDefaults()
 	s := newSim(c)
 	for s.waiting > 0 {
+		if s.known == 0 {
+			next := s.queue.peek(together)
+			s.touch(next)
+			s.known = len(next)
+		}
+		s.known = max(s.known-1, 0)
 		h, ok := s.queue.pop()
 		if s.now = max(s.now, h.at); !ok || s.now > time.Duration(c.Limit) {
 			break
