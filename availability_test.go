@@ -1,6 +1,7 @@
 package shoal
 
 import (
+	"bytes"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,7 +29,13 @@ func TestBitfield(t *testing.T) {
 			t.Errorf("%x has %d pieces, and fits %d: %v", c.set, c.set.Count(), c.pieces, c.set.Fits(c.pieces))
 		}
 	}
-	set := Bitfield{0x81, 0x40}
+	set := NewBitfield(16)
+	for _, i := range []int{7, 0, 9, 7} {
+		set.Set(i)
+	}
+	if !bytes.Equal(set, []byte{0x81, 0x40}) {
+		t.Errorf("set are %x", set)
+	}
 	for i := -2; i < 20; i++ {
 		if set.Has(i) != slices.Contains([]int{0, 7, 9}, i) {
 			t.Errorf("piece %d: %v", i, set.Has(i))

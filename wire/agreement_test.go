@@ -234,10 +234,10 @@ func (r *random) repair(m Message) {
 
 // bitfield is some of so many pieces; no bitfield for none or all of them.
 func (r *random) bitfield(pieces int) (b shoal.Bitfield, has uint32) {
-	b = make(shoal.Bitfield, (pieces+7)/8)
+	b = shoal.NewBitfield(pieces)
 	for range r.IntN(2 * pieces) {
 		i := r.IntN(pieces)
-		b[i/8] |= 0x80 >> (i % 8)
+		b.Set(i)
 	}
 	if has = uint32(b.Count()); has == 0 || int(has) == pieces {
 		b = shoal.Bitfield{}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"shoal"
 )
 
 const (
@@ -55,15 +57,15 @@ func (b *block) end() int64 { return b.offset + int64(b.length) }
 var errClosed = errors.New("nothing more is wanted")
 
 // Pieces are those that can be asked for, in PROTOCOL.md's form; nil for all. Without ranges they are the first ones.
-func (c *Conn) Pieces() []byte {
+func (c *Conn) Pieces() shoal.Bitfield {
 	o := c.source.Object
 	if c.ranges || o.Size <= rangeless {
 		return nil
 	}
-	set := make([]byte, (o.Pieces()+7)/8)
+	set := shoal.NewBitfield(o.Pieces())
 	for i := range o.Pieces() {
 		if offset, length := o.PieceRange(i); offset+length <= rangeless {
-			set[i/8] |= 0x80 >> (i % 8)
+			set.Set(i)
 		}
 	}
 	return set

@@ -134,7 +134,7 @@ func (c *served) have(m *wire.Have) error {
 	}
 	pieces := member.item.swarm.Object.Pieces()
 	if member.told == nil {
-		member.told = make([]byte, (pieces+7)/8)
+		member.told = shoal.NewBitfield(pieces)
 	}
 	for _, p := range m.Pieces {
 		if int64(p) >= int64(pieces) {
@@ -143,7 +143,7 @@ func (c *served) have(m *wire.Have) error {
 		if member.told.Has(int(p)) {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced for the second time (rule P22)", p)
 		}
-		member.told[p/8] |= 0x80 >> (p % 8)
+		member.told.Set(int(p))
 	}
 	member.has(m.Pieces)
 	return nil

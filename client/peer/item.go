@@ -71,7 +71,7 @@ func (it *item) join(m *member, id uint32, picky bool) error {
 		m.all = m.all || a.Kind == upload.RevealAll && a.Peer == m.id
 	}
 	if m.announced = held; !m.all {
-		m.announced = make([]byte, (it.swarm.Object.Pieces()+7)/8)
+		m.announced = shoal.NewBitfield(it.swarm.Object.Pieces())
 	}
 	m.out.reply(wire.KindJoin, id, &wire.JoinReply{Handle: m.handle, Whole: m.announced == nil, Bitfield: m.announced})
 	it.act(0)
@@ -103,7 +103,7 @@ func (it *item) hold(piece int) {
 	if it.machine == nil || it.held == nil || it.held.Has(piece) {
 		return
 	}
-	it.held[piece/8] |= 0x80 >> (piece % 8)
+	it.held.Set(piece)
 	it.tell(upload.Event{Kind: upload.Held, Piece: piece}, 0)
 }
 
@@ -187,7 +187,7 @@ func (m *member) knows(piece int) bool {
 // announce tells the other side of a piece, once. The item's mu is held.
 func (m *member) announce(piece int) {
 	if m.announced != nil && !m.announced.Has(piece) {
-		m.announced[piece/8] |= 0x80 >> (piece % 8)
+		m.announced.Set(piece)
 		m.out.have(m.handle, uint32(piece))
 	}
 }

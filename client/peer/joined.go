@@ -176,7 +176,7 @@ func (j *Joined) have(pieces []uint32) error {
 		if j.whole || j.bitfield.Has(int(p)) {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced for the second time (rule P12)", p)
 		}
-		j.bitfield[p/8] |= 0x80 >> (p % 8)
+		j.bitfield.Set(int(p))
 	}
 	j.sink.have(j, pieces)
 	return nil
@@ -208,7 +208,7 @@ func (j *Joined) tell(pieces ...int) {
 		if j.told.Has(p) {
 			continue
 		}
-		j.told[p/8] |= 0x80 >> (p % 8)
+		j.told.Set(p)
 		if news = append(news, uint32(p)); len(news) == wire.MaxHave {
 			flush()
 		}

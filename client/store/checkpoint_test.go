@@ -22,7 +22,7 @@ func TestCheckpointAfterASecond(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		listed := func() bitfield {
+		listed := func() shoal.Bitfield {
 			time.Sleep(checkpointInterval)
 			synctest.Wait()
 			return p.readSidecar()
@@ -31,11 +31,11 @@ func TestCheckpointAfterASecond(t *testing.T) {
 			t.Errorf("nothing was written, and %x listed", got)
 		}
 		mustWrite(t, p, data, 1)
-		if got := listed(); !slices.Equal(got, bitfield{0x40}) {
+		if got := listed(); !slices.Equal(got, shoal.Bitfield{0x40}) {
 			t.Errorf("listed %x", got)
 		}
 		mustWrite(t, p, data, 0)
-		if got := listed(); !slices.Equal(got, bitfield{0xc0}) {
+		if got := listed(); !slices.Equal(got, shoal.Bitfield{0xc0}) {
 			t.Errorf("listed %x", got)
 		}
 	})
@@ -59,7 +59,7 @@ func TestCheckpointBySize(t *testing.T) {
 		}
 		mustWrite(t, p, data, last-1)
 		synctest.Wait()
-		if got := p.readSidecar(); got == nil || !got.has(last-1) || got.has(last) {
+		if got := p.readSidecar(); got == nil || !got.Has(last-1) || got.Has(last) {
 			t.Errorf("%x is listed", got)
 		}
 	})
@@ -151,7 +151,7 @@ func TestFailedSidecar(t *testing.T) {
 	if err := p.checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.readSidecar(); !slices.Equal(got, bitfield{0x80}) {
+	if got := p.readSidecar(); !slices.Equal(got, shoal.Bitfield{0x80}) {
 		t.Errorf("listed %x", got)
 	}
 }
@@ -161,7 +161,7 @@ func TestOrphanedSidecar(t *testing.T) {
 	data, dir := random(10, 35), t.TempDir()
 	o, m := describe(t, data)
 	writeFile(t, filepath.Join(dir, "final"), data)
-	writeFile(t, filepath.Join(dir, (&Part{object: o}).sidecarName()), encodeSidecar(o, 1, bitfield{0x80}))
+	writeFile(t, filepath.Join(dir, (&Part{object: o}).sidecarName()), encodeSidecar(o, 1, shoal.Bitfield{0x80}))
 	_, err := OpenPart(dir, "final", o, m)
 	wantCode(t, err, shoal.Exists)
 	if got := names(t, dir); !slices.Equal(got, []string{"final"}) {

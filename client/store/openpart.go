@@ -46,7 +46,7 @@ func resume(ctx context.Context, dir string, name shoal.Name, o shoal.Object, m 
 	}
 	p := &Part{
 		object: o, manifest: m, name: name, folder: folder, cut: c,
-		have: newBitfield(o.Pieces()), stale: newBitfield(o.Pieces()),
+		have: shoal.NewBitfield(o.Pieces()), stale: shoal.NewBitfield(o.Pieces()),
 	}
 	p.path = folder.join(p.partName())
 	if err := p.claim(); err != nil {
@@ -216,7 +216,7 @@ func (p *Part) prepare(ctx context.Context, progress func(int64)) error {
 	if fresh {
 		return nil
 	}
-	var trusted bitfield
+	var trusted shoal.Bitfield
 	if before.Size == p.object.Size {
 		trusted = p.readSidecar()
 	}

@@ -24,11 +24,11 @@ type Part struct {
 	path     string   // of the part itself
 	direct   *os.File // the same file, for writing past the page cache; nil where that is not possible
 	inode    uint64
-	stale    bitfield             // pieces where the part held other bytes when it was opened
+	stale    shoal.Bitfield       // pieces where the part held other bytes when it was opened
 	finished atomic.Pointer[File] // what Finish returned
 
 	mu      sync.Mutex // guards the fields below; not held during I/O
-	have    bitfield
+	have    shoal.Bitfield
 	held    int            // pieces in have
 	fresh   int64          // bytes of pieces that no sidecar lists yet
 	broken  error          // the first failure to sync: what was written since the last checkpoint may not be on disk
@@ -68,7 +68,7 @@ func (p *Part) WritePiece(i int, data []byte) error {
 func (p *Part) write(i int, data []byte) error {
 	offset, _ := p.object.PieceRange(i)
 	toWrite := data
-	if !p.stale.has(i) && isZero(data) {
+	if !p.stale.Has(i) && isZero(data) {
 		toWrite = data[:min(len(data), zeroMark)] // the rest reads as zeros already
 	}
 	if err := writeAt(p.file, p.direct, toWrite, offset); err != nil {
@@ -88,7 +88,7 @@ func (p *Part) begin(i int) (bool, error) {
 		return false, shoal.Errorf(shoal.Canceled, "the download of %s was stopped", p.name)
 	case p.broken != nil:
 		return false, p.broken
-	case p.sealed, p.have.has(i):
+	case p.sealed, p.have.Has(i):
 		return false, nil
 	}
 	p.writing.Add(1)
@@ -110,10 +110,10 @@ func (p *Part) seal() (broken error) {
 func (p *Part) add(i int, length int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.have.has(i) {
+	if p.have.Has(i) {
 		return
 	}
-	p.have.set(i)
+	p.have.Set(i)
 	p.held++
 	p.fresh += max(length, 1)
 	if p.fresh >= checkpointBytes {
@@ -226,7 +226,7 @@ func (p *Part) Missing() []int {
 	first, count := p.wanted()
 	missing := make([]int, 0, max(0, count-p.held))
 	for i := first; i < first+count; i++ {
-		if !p.have.has(i) {
+		if !p.have.Has(i) {
 			missing = append(missing, i)
 		}
 	}

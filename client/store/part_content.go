@@ -19,7 +19,7 @@ func (p *Part) Has(piece int) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.have.has(piece)
+	return p.have.Has(piece)
 }
 
 // Whole implements Content.
@@ -32,7 +32,7 @@ func (p *Part) Bitfield() shoal.Bitfield {
 	if p.held == p.object.Pieces() {
 		return nil
 	}
-	return shoal.Bitfield(slices.Clone(p.have))
+	return slices.Clone(p.have)
 }
 
 // Held implements Content.

@@ -19,8 +19,8 @@ const readUnit = 256 << 10
 
 // reclaim finds the pieces that the part holds: the trusted ones, and of the others those that have data and match
 // their hashes. What has data and does not match is noted as stale.
-func (p *Part) reclaim(ctx context.Context, trusted bitfield, progress func(int64)) error {
-	suspects := newBitfield(p.object.Pieces())
+func (p *Part) reclaim(ctx context.Context, trusted shoal.Bitfield, progress func(int64)) error {
+	suspects := shoal.NewBitfield(p.object.Pieces())
 	if err := p.markData(suspects); err != nil {
 		return diskError(err, "finding the data in %s", p.path)
 	}
@@ -36,12 +36,12 @@ func (p *Part) reclaim(ctx context.Context, trusted bitfield, progress func(int6
 	}
 	first, count := p.wanted()
 	for i := first; i < first+count; i++ {
-		if trusted != nil && trusted.has(i) {
+		if trusted != nil && trusted.Has(i) {
 			p.mu.Lock()
-			p.have.set(i)
+			p.have.Set(i)
 			p.held++
 			p.mu.Unlock()
-		} else if suspects.has(i) && ctx.Err() == nil {
+		} else if suspects.Has(i) && ctx.Err() == nil {
 			queue <- i
 		}
 	}
@@ -63,7 +63,7 @@ func (p *Part) examine(ctx context.Context, i int, buf []byte, progress func(int
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stale.set(i)
+	p.stale.Set(i)
 }
 
 func (p *Part) matches(ctx context.Context, i int, buf []byte, progress func(int64)) (bool, error) {
@@ -91,7 +91,7 @@ func (p *Part) matches(ctx context.Context, i int, buf []byte, progress func(int
 
 // markData sets the pieces in which the part's file has data, as opposed to space that was only reserved. There may
 // be more: those of which the kernel has cached zeros, and where the filesystem cannot tell, all of them.
-func (p *Part) markData(set bitfield) error {
+func (p *Part) markData(set shoal.Bitfield) error {
 	full := p.object.PieceLength()
 	for offset := int64(0); offset < p.object.Size; {
 		start, err := seek(p.file, offset, unix.SEEK_DATA)
@@ -110,7 +110,7 @@ func (p *Part) markData(set bitfield) error {
 		}
 		end = min(end, p.object.Size)
 		for i := start / full; i*full < end; i++ {
-			set.set(int(i))
+			set.Set(int(i))
 		}
 		offset = max(end, start+1)
 	}

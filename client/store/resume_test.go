@@ -80,7 +80,7 @@ func TestDamagedSidecarAndData(t *testing.T) {
 
 func TestSidecarIsNeverMisread(t *testing.T) {
 	o := shoal.Object{ID: shoal.FileID{1, 2, 3}, Size: 12*pieceLength - 1}
-	have := bitfield{0x81, 0x50}
+	have := shoal.Bitfield{0x81, 0x50}
 	intact := encodeSidecar(o, 99, have)
 	if got := decodeSidecar(intact, o, 99); !slices.Equal(got, have) {
 		t.Fatalf("read %x, want %x", got, have)
@@ -121,7 +121,7 @@ func TestSidecarIsNeverMisread(t *testing.T) {
 
 func FuzzSidecar(f *testing.F) {
 	o := shoal.Object{ID: shoal.FileID{1}, Size: 9 * pieceLength}
-	f.Add(encodeSidecar(o, 5, bitfield{1, 0x80}))
+	f.Add(encodeSidecar(o, 5, shoal.Bitfield{1, 0x80}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if have := decodeSidecar(b, o, 5); have != nil && !slices.Equal(encodeSidecar(o, 5, have), b) {

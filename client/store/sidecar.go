@@ -25,7 +25,7 @@ const (
 	maxSidecar     = 8 + 4 + 32 + 8 + 8 + 4 + shoal.MaxPieces/8 + 32
 )
 
-func encodeSidecar(o shoal.Object, inode uint64, have bitfield) []byte {
+func encodeSidecar(o shoal.Object, inode uint64, have shoal.Bitfield) []byte {
 	b := make([]byte, 0, maxSidecar-shoal.MaxPieces/8+len(have)+3)
 	b = append(b, sidecarMagic...)
 	b = xdr.AppendUint32(b, sidecarVersion)
@@ -38,26 +38,26 @@ func encodeSidecar(o shoal.Object, inode uint64, have bitfield) []byte {
 }
 
 // decodeSidecar returns the pieces that b lists, or nil if it is not an intact sidecar of o in the file inode.
-func decodeSidecar(b []byte, o shoal.Object, inode uint64) bitfield {
+func decodeSidecar(b []byte, o shoal.Object, inode uint64) shoal.Bitfield {
 	body := b[:max(0, len(b)-native.Size)]
 	d := xdr.NewDecoder(body)
 	magic, version := d.Fixed(len(sidecarMagic)), d.Uint32()
 	id, size, node := d.Fixed(len(o.ID)), d.Int64(), d.Uint64()
-	have := bitfield(d.Opaque(shoal.MaxPieces / 8))
+	have := shoal.Bitfield(d.Opaque(shoal.MaxPieces / 8))
 	sum := native.Sum(body)
 	switch {
 	case d.Finish() != nil, !bytes.Equal(sum[:], b[len(body):]):
 		return nil
 	case string(magic) != sidecarMagic, version != sidecarVersion:
 		return nil
-	case !bytes.Equal(id, o.ID[:]), size != o.Size, node != inode, !have.fits(o.Pieces()):
+	case !bytes.Equal(id, o.ID[:]), size != o.Size, node != inode, !have.Fits(o.Pieces()):
 		return nil
 	}
 	return have
 }
 
 // readSidecar returns the pieces that may be trusted without hashing them: none, as nil, where there is any doubt.
-func (p *Part) readSidecar() bitfield {
+func (p *Part) readSidecar() shoal.Bitfield {
 	f, err := p.folder.open(p.sidecarName(), unix.O_RDONLY)
 	if err != nil {
 		return nil
@@ -74,7 +74,7 @@ func (p *Part) readSidecar() bitfield {
 }
 
 // writeSidecar puts a new sidecar in the place of the old one. The pieces it lists are on disk.
-func (p *Part) writeSidecar(have bitfield) error {
+func (p *Part) writeSidecar(have shoal.Bitfield) error {
 	err := p.replaceSidecar(encodeSidecar(p.object, p.inode, have))
 	if err != nil {
 		return diskError(err, "writing down the pieces of %s", p.path)

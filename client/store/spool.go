@@ -21,7 +21,7 @@ type Spool struct {
 	direct   *os.File // the same file, for writing past the page cache; nil where that is not possible
 
 	mu     sync.Mutex // guards the rest; not held during I/O
-	have   bitfield
+	have   shoal.Bitfield
 	held   int
 	unread map[int][]byte // pieces that are in memory
 	spare  [][]byte       // buffers for more of them
@@ -60,11 +60,11 @@ func OpenSpool(dir string, o shoal.Object, m *shoal.Manifest, r shoal.Range, ahe
 		return nil, errors.Join(err, file.Close())
 	}
 	s := &Spool{
-		object: o, manifest: m, kept: r.Length() <= free/2, direct: openDirect(file), have: newBitfield(o.Pieces()),
+		object: o, manifest: m, kept: r.Length() <= free/2, direct: openDirect(file), have: shoal.NewBitfield(o.Pieces()),
 		unread: map[int][]byte{}, free: SpoolMemory, descriptor: d,
 	}
 	if o.Size == 0 { // an empty piece is all there
-		s.have.set(0)
+		s.have.Set(0)
 		s.held = 1
 	}
 	return s, nil
@@ -122,13 +122,13 @@ func (s *Spool) WritePiece(i int, data []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.have.has(i): // another goroutine was faster
+	case s.have.Has(i): // another goroutine was faster
 		s.giveBack(copied)
 		return nil
 	case copied != nil:
 		s.unread[i] = copied
 	}
-	s.have.set(i)
+	s.have.Set(i)
 	s.held++
 	return nil
 }
@@ -196,7 +196,7 @@ func (s *Spool) Has(piece int) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.have.has(piece)
+	return s.have.Has(piece)
 }
 
 // Whole implements Content.
@@ -209,7 +209,7 @@ func (s *Spool) Bitfield() shoal.Bitfield {
 	if s.held == s.object.Pieces() {
 		return nil
 	}
-	return shoal.Bitfield(slices.Clone(s.have))
+	return slices.Clone(s.have)
 }
 
 // Held implements Content.

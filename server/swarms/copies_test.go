@@ -59,9 +59,9 @@ func parts(i, pieces int, has ...int) wire.Offer {
 	binary.BigEndian.PutUint32(s.Object.ID[:], uint32(i))
 	o := wire.Offer{Swarm: s, Pieces: uint32(len(has))}
 	if len(has) > 0 && len(has) < pieces {
-		o.Bitfield = make(shoal.Bitfield, (pieces+7)/8)
+		o.Bitfield = shoal.NewBitfield(pieces)
 		for _, p := range has {
-			o.Bitfield[p/8] |= 0x80 >> (p % 8)
+			o.Bitfield.Set(p)
 		}
 	}
 	return o

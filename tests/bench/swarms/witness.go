@@ -115,7 +115,7 @@ func (w *witness) watch(ctx context.Context, source tracker.Source) error {
 	w.handle = joined.Handle
 	var first []uint32
 	for i := range w.swarm.Object.Pieces() {
-		if joined.Whole || joined.Bitfield[i/8]&(0x80>>(i%8)) != 0 {
+		if joined.Whole || joined.Bitfield.Has(i) {
 			first = append(first, uint32(i))
 		}
 	}
