@@ -22,7 +22,7 @@ func (c *served) join(f wire.Frame) error {
 	}
 	it, err := c.joinable(m.Swarm)
 	if err == nil {
-		it.settle(c.ctx, c.server.Alone)
+		it.settle(c.ctx, c.server.Alone, &c.helpers)
 		c.handles++
 		joined := &member{id: peerID{Device: c.Remote, Session: c.number}, handle: c.handles, out: c.out, admission: admission}
 		if err = it.join(joined, f.ID, m.Picky); err == nil {

@@ -149,20 +149,25 @@ func (s *assemblies) done(a *assembly, from *origin, r *wire.Request, err error)
 	return true
 }
 
-// confirm notes that the owner has heard of a block.
-func (s *assemblies) confirm(from *origin, r *wire.Request) {
+// confirm notes that the owner has heard of a block. It is false for one that is not there any more, because its piece
+// was discarded meanwhile.
+func (s *assemblies) confirm(from *origin, r *wire.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.pieces[int(r.Piece)]
 	if a == nil {
-		return
+		return false
 	}
 	first, end := unitSpan(r)
+	all := true
 	for k := first; k < end; k++ {
-		if u := &a.units[k]; u.from == from && u.state == placed {
+		u := &a.units[k]
+		if u.from == from && u.state == placed {
 			u.state = confirmed
 		}
+		all = all && u.state == confirmed
 	}
+	return all
 }
 
 // drop makes what has come on a connection and was not confirmed void, and what may still come on it.

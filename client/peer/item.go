@@ -83,7 +83,7 @@ func (it *item) prepare(held shoal.Bitfield) {
 	if it.machine == nil {
 		it.began, it.held = time.Now(), append([]byte(nil), held...)
 		it.machine = upload.New(upload.Config{Object: it.swarm.Object, Whole: held == nil, Bitfield: it.held, Seed: rand.Uint64()})
-		it.step(upload.Event{Kind: upload.OnlySeed, Whole: it.onlySeed})
+		it.step(upload.Event{Kind: upload.OnlySeed, Whole: it.onlySeed || it.alone != nil})
 		it.shelf.setBusy(it, true)
 		return
 	}

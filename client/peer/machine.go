@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"shoal"
@@ -12,8 +13,12 @@ import (
 // How an item's machine hears of what happens, and how what it says is done. All is under the item's mu, so that what the
 // connections' senders have queued is always what the machine believes.
 
-// aloneWithin is how long a JOIN may wait for the answer to whether nobody else has everything.
-const aloneWithin = 200 * time.Millisecond
+const (
+	// aloneWithin is how long it may take to learn whether nobody else has everything; after that somebody has.
+	aloneWithin = 2 * time.Second
+	// aloneWait is how long a JOIN waits for that.
+	aloneWait = 20 * time.Millisecond
+)
 
 // tell tells the machine of an event, and does what it says. id is that of the REQUEST that the event is about; else 0. mu
 // is held.
@@ -148,31 +153,38 @@ func (m *member) has(pieces []uint32) {
 	}
 }
 
-// settle finds out, before the first device joins what is whole here, whether nobody else has all of it.
-func (it *item) settle(ctx context.Context, alone func(context.Context, shoal.Swarm) bool) {
+// settle finds out, when the first device joins what is whole here, whether nobody else has all of it. It does not keep
+// that one waiting for long: until it is known, nobody else has.
+func (it *item) settle(ctx context.Context, alone func(context.Context, shoal.Swarm) bool, helpers *sync.WaitGroup) {
 	it.mu.Lock()
 	if alone == nil || it.machine != nil || it.gone != nil || it.content.Bitfield() != nil || it.swarm.Object.Pieces() < 2 {
 		it.mu.Unlock()
 		return
 	}
-	known, mine := it.alone, it.alone == nil
-	if mine {
+	known := it.alone
+	if known == nil {
 		known = make(chan struct{})
 		it.alone = known
+		helpers.Go(func() { it.learn(ctx, alone, known) })
 	}
 	it.mu.Unlock()
+	wait := time.NewTimer(aloneWait)
+	defer wait.Stop()
+	select {
+	case <-known:
+	case <-wait.C:
+	}
+}
+
+func (it *item) learn(ctx context.Context, alone func(context.Context, shoal.Swarm) bool, known chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, aloneWithin)
 	defer cancel()
-	if !mine {
-		select {
-		case <-known:
-		case <-ctx.Done():
-		}
-		return
-	}
 	only := alone(ctx, it.swarm)
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	it.onlySeed, it.alone = only, nil
 	close(known)
+	if !only {
+		it.tell(upload.Event{Kind: upload.OnlySeed}, 0)
+	}
 }

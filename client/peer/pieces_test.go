@@ -136,8 +136,12 @@ func TestDiskFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, file)
 		var tr Transfer
+		asked := 0 // bytes
 		s := w.script(onRequest(func(s *scripted, id uint32, m wire.Request) []byte {
-			must(t, os.WriteFile(tr.Dir+"/got", nil, 0o600)) // somebody takes the name
+			if asked += int(m.Length); asked > 64<<10 && asked < 2*pieceLength {
+				time.Sleep(time.Second)                          // the download is open
+				must(t, os.WriteFile(tr.Dir+"/got", nil, 0o600)) // somebody takes the name
+			}
 			return s.block(id, m, s.bytes(m))
 		}))
 		tr = w.transfer(s)
@@ -154,7 +158,7 @@ func TestDiskFails(t *testing.T) {
 			t.Error("what was there was fetched again")
 		}
 
-		tr = w.transfer(s)
+		tr = w.transfer(again)
 		tr.Dir += "/missing"
 		_, err = tr.Run(w.ctx)
 		wantCode(t, err, shoal.NotFound)

@@ -74,11 +74,12 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 		s.Log.Debug().Err(err).Stringer("from", nc.RemoteAddr()).Msg("a peer's handshake failed")
 		return
 	}
-	c := &served{server: s, ctx: ctx, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}, exchanged: map[shoal.Swarm]time.Time{}}
+	alive, end := context.WithCancel(ctx)
+	defer end()
+	c := &served{server: s, ctx: alive, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}, exchanged: map[shoal.Swarm]time.Time{}}
 	s.begin.Do(func() { s.sending = make(places, maxSending) })
 	c.out = newSender(e.Conn, newBacklog(nc), c.check, s.Up, s.sending)
-	var writer sync.WaitGroup
-	writer.Go(c.out.run)
+	c.helpers.Go(c.out.run)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	err = c.read()
@@ -94,7 +95,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 		m.item.leave(m)
 	}
 	c.out.end()
-	writer.Wait()
+	end()
+	c.helpers.Wait()
 	linger(nc)
 	s.Log.Debug().Err(err).Stringer("device", shoal.DeviceID(e.Remote)).Msg("a peer has gone")
 }
@@ -103,7 +105,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn) {
 type served struct {
 	*identity.Established
 	server  *Server
-	ctx     context.Context // ends with the server
+	ctx     context.Context // ends with the connection
+	helpers sync.WaitGroup
 	number  uint64
 	out     *sender
 	members map[uint32]*member // by handle

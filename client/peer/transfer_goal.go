@@ -28,7 +28,8 @@ type goal struct {
 func (t Transfer) Run(ctx context.Context) (*store.File, error) {
 	var part *store.Part
 	var file *store.File
-	err := t.run(ctx, swarm.Config{}, goal{
+	config := swarm.Config{Eager: !store.Begun(t.Dir, t.Swarm.Object, nil)}
+	err := t.run(ctx, config, goal{
 		open: func(ctx context.Context, proof *shoal.Manifest) (_ destination, err error) {
 			part, err = store.ResumePart(ctx, t.Dir, t.Name, t.Swarm.Object, proof, nil)
 			return part, err
@@ -45,7 +46,9 @@ func (t Transfer) Run(ctx context.Context) (*store.File, error) {
 // it fails, what has come stays in the folder for the next attempt.
 func (t Transfer) RunRange(ctx context.Context) (path string, err error) {
 	var part *store.Part
-	err = t.run(ctx, t.ranged(), goal{
+	config := t.ranged()
+	config.Eager = !store.Begun(t.Dir, t.Swarm.Object, &t.Range)
+	err = t.run(ctx, config, goal{
 		open: func(ctx context.Context, proof *shoal.Manifest) (_ destination, err error) {
 			part, err = store.ResumeRange(ctx, t.Dir, t.Name, t.Swarm.Object, proof, t.Range, nil)
 			return part, err

@@ -64,7 +64,9 @@ func (t *transfer) handle(e event) {
 		if e.joined != s.joined { // it is void
 			return
 		}
-		t.pieces.confirm(e.joined.from(), e.request())
+		if !t.pieces.confirm(e.joined.from(), e.request()) {
+			e.Kind, e.Code = swarm.Refused, shoal.Canceled
+		}
 	case swarm.PieceVerified, swarm.PieceBad:
 		t.settled(e)
 		return

@@ -34,7 +34,7 @@ type stream struct {
 func (t Transfer) Stream(ctx context.Context, w io.Writer) error {
 	s := &stream{object: t.Swarm.Object, wanted: t.Range, to: w, came: make(chan struct{}, 1)}
 	config := t.ranged()
-	config.InOrder, config.Reach = true, s.ahead(0)
+	config.Eager, config.InOrder, config.Reach = true, true, s.ahead(0)
 	return t.run(ctx, config, goal{
 		open: func(_ context.Context, proof *shoal.Manifest) (destination, error) {
 			return store.OpenSpool(t.Dir, t.Swarm.Object, proof, t.Range, mostAhead+leastNext*t.Swarm.Object.PieceLength())

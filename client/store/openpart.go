@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -230,4 +231,15 @@ func (p *Part) settleClaim(fresh bool) error {
 		return errors.Join(err, p.folder.remove(p.partName()))
 	}
 	return err
+}
+
+// Begun reports whether an unfinished download of an object, or of a range of it if r is not nil, lies in a folder: if not,
+// nothing of it is there.
+func Begun(dir string, o shoal.Object, r *shoal.Range) bool {
+	p := &Part{object: o}
+	if r != nil {
+		p.cut = &cut{Range: *r}
+	}
+	_, err := os.Lstat(filepath.Join(dir, p.partName()))
+	return !errors.Is(err, os.ErrNotExist)
 }

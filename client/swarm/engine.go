@@ -20,6 +20,8 @@ type Config struct {
 	First, Count int
 	// InOrder asks for the pieces in the object's order rather than for the rarest first: always where all others are whole.
 	InOrder bool
+	// Eager asks for blocks before Opened, because nothing of the object is here yet. They wait to be verified until then.
+	Eager bool
 	// Reach is how many of the wanted pieces, from the first on, may be asked for before there was a Reach; 0 for all.
 	Reach int
 	// Peers is how many may be connected at a time; 0 for as many as a LOOKUP gives.

@@ -377,3 +377,45 @@ func TestMutePeer(t *testing.T) {
 		t.Fatal("nobody is asked for HASHES")
 	}
 }
+
+// An eager engine asks for blocks at once, for a little, and has them verified when there is something to verify them by.
+func TestEager(t *testing.T) {
+	w := newWorld(t, 4, Config{Eager: true}, unproven)
+	step := func(ev Event) []Action { return w.engine.Step(ev, nil) }
+	step(Event{Kind: Found, Peer: id(1)})
+	var asked []Action
+	take := func(actions []Action) {
+		for _, a := range actions {
+			switch a.Kind {
+			case Request:
+				asked = append(asked, a)
+			case Verify:
+				t.Fatalf("piece %d is to be verified", a.Piece)
+			}
+		}
+	}
+	take(step(Event{Kind: Connected, Peer: id(1), Whole: true}))
+	if got := w.engine.peer(id(1)).asked; got == 0 || got > eagerWindow {
+		t.Fatalf("%d bytes are asked for", got)
+	}
+	first := asked[0].Piece
+	for len(asked) > 0 {
+		a := asked[0]
+		asked = asked[1:]
+		take(step(Event{Kind: BlockArrived, Peer: id(1), Piece: a.Piece, Begin: a.Begin, Length: a.Length}))
+	}
+	step(Event{Kind: ManifestVerified, Peer: id(1)})
+	onDisk := newBitfield(4)
+	onDisk.set(first)
+	verify := map[int]bool{}
+	for _, a := range step(Event{Kind: Opened, Bitfield: onDisk}) {
+		if a.Kind == Verify {
+			verify[a.Piece] = true
+		} else if a.Kind == Discard && a.Piece != first {
+			t.Errorf("piece %d is thrown away", a.Piece)
+		}
+	}
+	if len(verify) != 3 || verify[first] {
+		t.Errorf("verifies %v, and has %d", verify, first)
+	}
+}

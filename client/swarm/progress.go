@@ -15,6 +15,15 @@ func (e *Engine) open(onDisk bitfield, actions []Action) []Action {
 	for i := range e.pieces {
 		if onDisk.get(i) {
 			e.hold(i)
+			if a := e.partial(i); a != nil { // it has been written since the transfer began
+				actions = append(e.recant(a, actions), Action{Kind: Discard, Piece: i})
+				e.end(a)
+			}
+		}
+	}
+	for _, a := range e.partials {
+		if a.missing == 0 {
+			actions = append(actions, Action{Kind: Verify, Piece: a.piece})
 		}
 	}
 	for _, p := range e.present {

@@ -26,7 +26,7 @@ func (e *Engine) setAppetite(p *peer, a appetite) {
 }
 
 func (e *Engine) mayAsk(p *peer) bool {
-	return p.phase == present && !p.choked && !p.late && e.now >= p.retryAt && e.opened
+	return p.phase == present && !p.choked && !p.late && e.now >= p.retryAt && (e.opened || e.config.Eager)
 }
 
 func (e *Engine) hasRoom(p *peer) bool {
@@ -230,7 +230,7 @@ func (e *Engine) count(p *peer, a *partial, ev Event, actions []Action) []Action
 	if owed {
 		actions = e.recall(a, p, actions)
 	}
-	if a.missing == 0 {
+	if a.missing == 0 && e.opened {
 		actions = append(actions, Action{Kind: Verify, Piece: a.piece})
 	}
 	return actions

@@ -16,6 +16,8 @@ const (
 	// firstWindow is asked of a peer of which nothing is known yet, in bytes, and firstBlock at a time.
 	firstWindow = 256 << 10
 	firstBlock  = 16 << 10
+	// eagerWindow is asked of a peer before it is known what the pieces should be, in bytes.
+	eagerWindow = 64 << 10
 	// maxRequests is what may be open at a peer (PROTOCOL.md, rule P8).
 	maxRequests = 256
 )
@@ -42,6 +44,9 @@ func (e *Engine) window(p *peer) int {
 		w = 5 * shoal.BlockUnit
 	case p.rate > 0:
 		w = int(p.rate*(2*p.delay+slack.Seconds())) + 2*e.blockSize(p)
+	}
+	if !e.opened {
+		w = min(w, eagerWindow)
 	}
 	if p.ceiling > 0 {
 		w = min(w, p.ceiling)

@@ -189,7 +189,7 @@ func (s *simulator) arrive(n *node) {
 	} else {
 		n.parts, n.bad = map[int32][]int32{}, map[int32][]int32{}
 		n.engine = swarm.New(swarm.Config{
-			Object: s.object, Seed: s.config.Seed<<20 + uint64(n.index), Peers: s.config.Peers,
+			Object: s.object, Eager: true, Seed: s.config.Seed<<20 + uint64(n.index), Peers: s.config.Peers,
 			Alpha: s.config.Alpha, Beta: s.config.Beta, K: s.config.K, Without: s.config.Without,
 		})
 		s.after(0, happening{kind: lookup, node: n.index})

@@ -111,7 +111,7 @@ func uploadRules() map[string]worth {
 		"reciprocity":  {selfish, func(r *Report) bool { return r.Stuck == 0 && r.Groups[2].Last >= 1.1*r.Groups[1].Last }},
 		"optimistic":   {busy, func(r *Report) bool { return r.Groups[2].Started <= 10 }},
 		"open":         {crowd(8, 100, 64<<20), atMost(1.12)},
-		"super-seed":   {crowd(8, 100, 64<<20), fromSeed(1.15)},
+		"super-seed":   {crowd(8, 100, 64<<20), fromSeed(1.1)},
 		"spread-first": {mixed, atMost(1.35)},
 	}
 }
