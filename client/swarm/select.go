@@ -26,7 +26,7 @@ func (e *Engine) setAppetite(p *peer, a appetite) {
 }
 
 func (e *Engine) mayAsk(p *peer) bool {
-	return p.phase == present && !p.choked && !p.late && e.now >= p.retryAt && (e.opened || e.config.Eager)
+	return p.phase == present && !p.choked && !p.late && e.now >= p.retryAt && (e.opened || e.config.Eager && p.served < eagerMost)
 }
 
 func (e *Engine) hasRoom(p *peer) bool {

@@ -24,6 +24,11 @@ const (
 func (e *Engine) watch(actions []Action) []Action {
 	for k := 0; k < len(e.known); k++ {
 		p := e.known[k]
+		if p.late && len(p.requests) == 0 { // all was taken back: nothing can come that shows it is alive, but an answer
+			p.late = false
+			e.lates--
+			p.retryAt = e.now + e.pause(p)
+		}
 		if p.phase == away || !p.owes() {
 			continue
 		}

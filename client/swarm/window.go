@@ -16,8 +16,9 @@ const (
 	// firstWindow is asked of a peer of which nothing is known yet, in bytes, and firstBlock at a time.
 	firstWindow = 256 << 10
 	firstBlock  = 16 << 10
-	// eagerWindow is asked of a peer before it is known what the pieces should be, in bytes.
+	// eagerWindow is asked of a peer at a time before it is known what the pieces should be, in bytes, and eagerMost in all.
 	eagerWindow = 64 << 10
+	eagerMost   = 256 << 10
 	// maxRequests is what may be open at a peer (PROTOCOL.md, rule P8).
 	maxRequests = 256
 )
