@@ -142,9 +142,10 @@ func (e *Engine) askManifest(actions []Action) []Action {
 		return actions
 	}
 	var next *peer
+	patience := askNext + time.Duration(e.pieces)*askNextPiece
 	for _, p := range e.present {
 		switch {
-		case p.manifest && e.now-p.arrived < askNext:
+		case p.manifest && e.now-p.arrived < patience:
 			return actions
 		case !p.manifest && !p.mute && next == nil:
 			next = p

@@ -16,8 +16,10 @@ const (
 	trickle = 2 * time.Second
 	// trickleMost is how long it may then go on like that and be kept, when there are others.
 	trickleMost = 15 * time.Second
-	// askNext is how long a peer may take for the manifest before another is asked too.
-	askNext = 2 * time.Second
+	// askNext is how long a peer may take for the manifest before another is asked too, and askNextPiece for each of the
+	// pieces besides: it has 32 bytes of each.
+	askNext      = 300 * time.Millisecond
+	askNextPiece = 32 * time.Microsecond
 )
 
 // watch looks for peers that owe something and do not send.
