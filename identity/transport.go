@@ -21,13 +21,17 @@ import (
 // records of 16 KiB.
 const BulkBuffer = 256 << 10
 
+// otherBuffer is the size in bytes of the buffers for the other direction at most: two records.
+const otherBuffer = 32 << 10
+
 // Transport says how this process protects its connections, as dialer and as listener alike. Neither side ever changes
 // that by itself (PROTOCOL.md rule T2).
 type Transport struct {
 	Security wire.Security
 	// AnyAddress allows plaintext beyond loopback.
 	AnyAddress bool
-	// Buffer is the size of the buffers below TLS in bytes; 0 for none.
+	// Buffer is the size of the buffers below TLS in bytes, on the way from who was called to who has called, which pieces
+	// go; 0 for none.
 	Buffer int
 }
 
@@ -49,7 +53,7 @@ func (t Transport) Client(ctx context.Context, nc net.Conn) (net.Conn, error) {
 		MinVersion: tls.VersionTLS13, NextProtos: []string{wire.ALPN}, InsecureSkipVerify: true,
 		DynamicRecordSizingDisabled: true,
 	}
-	return t.handshake(ctx, nc, func(nc net.Conn) *tls.Conn { return tls.Client(nc, config) })
+	return t.handshake(ctx, nc, t.Buffer, min(t.Buffer, otherBuffer), func(nc net.Conn) *tls.Conn { return tls.Client(nc, config) })
 }
 
 // Server protects a connection that this side accepted. On an error nc is closed.
@@ -57,17 +61,17 @@ func (t Transport) Server(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	if t.Security == wire.Plaintext {
 		return nc, nil
 	}
-	return t.handshake(ctx, nc, func(nc net.Conn) *tls.Conn { return tls.Server(nc, serverConfig()) })
+	return t.handshake(ctx, nc, min(t.Buffer, otherBuffer), t.Buffer, func(nc net.Conn) *tls.Conn { return tls.Server(nc, serverConfig()) })
 }
 
 // errPlaintext is for a first record that is none of TLS.
 var errPlaintext = shoal.Errorf(shoal.Unsupported, "one side speaks plaintext and the other TLS: start both with --plaintext, or neither")
 
-func (t Transport) handshake(ctx context.Context, nc net.Conn, over func(net.Conn) *tls.Conn) (net.Conn, error) {
+func (t Transport) handshake(ctx context.Context, nc net.Conn, read, write int, over func(net.Conn) *tls.Conn) (net.Conn, error) {
 	var below *corkedConn
 	tc := over(nc)
 	if t.Buffer > 0 {
-		below = newCorkedConn(nc, t.Buffer)
+		below = newCorkedConn(nc, read, write)
 		tc = over(below)
 	}
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -145,8 +149,8 @@ type corkedConn struct {
 	w      *bufio.Writer
 }
 
-func newCorkedConn(nc net.Conn, size int) *corkedConn {
-	return &corkedConn{Conn: nc, r: bufio.NewReaderSize(nc, size), w: bufio.NewWriterSize(nc, size)}
+func newCorkedConn(nc net.Conn, read, write int) *corkedConn {
+	return &corkedConn{Conn: nc, r: bufio.NewReaderSize(nc, read), w: bufio.NewWriterSize(nc, write)}
 }
 
 func (c *corkedConn) Read(p []byte) (int, error) { return c.r.Read(p) }

@@ -12,6 +12,7 @@ import (
 type event struct {
 	swarm.Event
 	joined supplier        // what it came from
+	pieces []uint32        // with Have
 	proof  *shoal.Manifest // with ManifestVerified, and kept
 	part   destination     // with Opened
 	whole  *assembly       // with PieceVerified and PieceBad: what the piece was made of

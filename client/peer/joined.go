@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"shoal"
@@ -41,7 +42,8 @@ type Joined struct {
 	handle   uint32
 	whole    bool
 	bitfield shoal.Bitfield
-	isChoked bool           // the reading goroutine's
+	isChoked bool           // the reading goroutine's, as bitfield is
+	open     atomic.Bool    // the peer has announced everything
 	told     shoal.Bitfield // the pieces that the peer was told are here; nil where it is told of none; the owner's
 	state    joinState      // the conn's mu guards it
 
@@ -156,7 +158,7 @@ func (j *Joined) leave() {
 
 func (j *Joined) received() int64 { return j.conn.link.Received() }
 
-func (j *Joined) curious() bool { return j.told != nil }
+func (j *Joined) curious() bool { return j.told != nil && !j.open.Load() }
 
 func (j *Joined) fail(why error) { j.conn.link.Close(why) }
 
@@ -178,6 +180,9 @@ func (j *Joined) have(pieces []uint32) error {
 		}
 		j.bitfield.Set(int(p))
 	}
+	if j.told != nil && j.bitfield.Count() == j.swarm.Object.Pieces() {
+		j.open.Store(true)
+	}
 	j.sink.have(j, pieces)
 	return nil
 }
@@ -194,7 +199,7 @@ func (j *Joined) choke(choked bool) error {
 
 // tell tells the peer of pieces that are here, if it is one that wants to know (rule P22).
 func (j *Joined) tell(pieces ...int) {
-	if j.told == nil {
+	if !j.curious() {
 		return
 	}
 	var news []uint32

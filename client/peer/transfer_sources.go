@@ -70,6 +70,14 @@ func (t *transfer) handle(e event) {
 	case swarm.PieceVerified, swarm.PieceBad:
 		t.settled(e)
 		return
+	case swarm.Have:
+		for _, p := range e.pieces {
+			if e.joined == s.joined { // which it is no more once it was dropped
+				e.Piece = int(p)
+				t.step(e.Event)
+			}
+		}
+		return
 	case swarm.Reach:
 	case swarm.ManifestVerified:
 		if !t.opening {
@@ -280,9 +288,7 @@ func (t *transfer) connected(j supplier, whole bool, bitfield []byte) {
 }
 
 func (t *transfer) have(j supplier, pieces []uint32) {
-	for _, p := range pieces {
-		t.inbox.put(event{Event: swarm.Event{Kind: swarm.Have, Peer: j.from().id, Piece: int(p)}, joined: j})
-	}
+	t.inbox.put(event{Event: swarm.Event{Kind: swarm.Have, Peer: j.from().id}, joined: j, pieces: pieces})
 }
 
 func (t *transfer) choked(j supplier, choked bool) {
