@@ -64,7 +64,7 @@ func (e *Engine) dispute(i int) int {
 }
 
 // blame bans those who sent what HASHES prove to be bad.
-func (e *Engine) blame(ev Event, actions []Action) []Action {
+func (e *Engine) blame(ev *Event, actions []Action) []Action {
 	k := e.dispute(ev.Piece)
 	if k < 0 || ev.Begin < 0 || ev.Length <= 0 || ev.Begin > e.disputes[k].length-ev.Length {
 		return actions

@@ -37,7 +37,7 @@ func (e *Engine) connect(actions []Action) []Action {
 	return actions
 }
 
-func (e *Engine) isConnected(p *peer, ev Event) {
+func (e *Engine) isConnected(p *peer, ev *Event) {
 	if p.phase != connecting {
 		return
 	}

@@ -150,7 +150,7 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 	case PieceBad:
 		actions = e.bad(ev.Piece, actions)
 	case BlockBad:
-		actions = e.blame(ev, actions)
+		actions = e.blame(&ev, actions)
 	case Reach:
 		e.extend(ev.Piece)
 	case Proven:
@@ -161,7 +161,7 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 			p = e.index.Find(&ev.Peer)
 		}
 		if p != nil {
-			actions = e.fromPeer(p, ev, actions)
+			actions = e.fromPeer(p, &ev, actions)
 		}
 	}
 	if e.released {
@@ -178,7 +178,7 @@ func (e *Engine) Step(ev Event, actions []Action) []Action {
 	return e.finish(actions)
 }
 
-func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
+func (e *Engine) fromPeer(p *peer, ev *Event, actions []Action) []Action {
 	switch ev.Kind {
 	case BlockArrived:
 		actions = e.arrived(p, ev, actions)
@@ -232,7 +232,7 @@ func (e *Engine) fromPeer(p *peer, ev Event, actions []Action) []Action {
 }
 
 // refused takes a request's error.
-func (e *Engine) refused(p *peer, ev Event, actions []Action) []Action {
+func (e *Engine) refused(p *peer, ev *Event, actions []Action) []Action {
 	k := p.find(ev.Piece, ev.Begin, ev.Length)
 	if k < 0 {
 		return actions

@@ -181,7 +181,7 @@ func (e *Engine) request(p *peer, a *partial, begin, length int, actions []Actio
 }
 
 // arrived takes a block that has come.
-func (e *Engine) arrived(p *peer, ev Event, actions []Action) []Action {
+func (e *Engine) arrived(p *peer, ev *Event, actions []Action) []Action {
 	k := p.find(ev.Piece, ev.Begin, ev.Length)
 	if k < 0 {
 		return e.uncalled(p, ev, actions)
@@ -201,7 +201,7 @@ func (e *Engine) arrived(p *peer, ev Event, actions []Action) []Action {
 }
 
 // uncalled takes a block that was asked for and canceled, and has come all the same.
-func (e *Engine) uncalled(p *peer, ev Event, actions []Action) []Action {
+func (e *Engine) uncalled(p *peer, ev *Event, actions []Action) []Action {
 	if p.phase != present || e.config.Object.CheckBlock(ev.Piece, int64(ev.Begin), int64(ev.Length)) != nil {
 		return actions
 	}
@@ -220,7 +220,7 @@ func (e *Engine) uncalled(p *peer, ev Event, actions []Action) []Action {
 
 // count counts what has come for a piece in assembly. What comes too late, or for another piece, may have been given a
 // buffer, which is of no use.
-func (e *Engine) count(p *peer, a *partial, ev Event, actions []Action) []Action {
+func (e *Engine) count(p *peer, a *partial, ev *Event, actions []Action) []Action {
 	if a == nil || a.missing == 0 {
 		e.wasted += int64(ev.Length)
 		return append(actions, Action{Kind: Discard, Piece: ev.Piece})

@@ -9,28 +9,33 @@ import (
 	"shoal/client/swarm/upload"
 )
 
-// step tells a peer's engine of an event, and does what it says.
+// step tells a peer's engine of an event, and does what it says. What comes of that is told when all of it is done.
 func (s *simulator) step(n *node, ev swarm.Event) {
-	n.pending = append(n.pending, ev)
-	if len(n.pending) > 1 {
-		return // it comes of an action of the one before, all of whose actions are first
+	if n.stepping {
+		n.pending = append(n.pending, ev)
+		return
 	}
+	n.stepping = true
+	s.stepNow(n, &ev)
 	for k := 0; k < len(n.pending); k++ {
-		if n.engine == nil || n.dead || n.done > 0 || n.failed {
-			break
-		}
-		s.steps++
-		ev := n.pending[k]
-		ev.Now = s.now - n.began
-		n.actions = n.engine.Step(ev, n.actions[:0])
-		for i := 0; i < len(n.actions) && !n.dead; i++ {
-			s.act(n, n.actions[i])
-		}
+		s.stepNow(n, &n.pending[k])
 	}
-	n.pending = n.pending[:0]
+	n.pending, n.stepping = n.pending[:0], false
 }
 
-func (s *simulator) act(n *node, a swarm.Action) {
+func (s *simulator) stepNow(n *node, ev *swarm.Event) {
+	if n.engine == nil || n.dead || n.done > 0 || n.failed {
+		return
+	}
+	s.steps++
+	ev.Now = s.now - n.began
+	n.actions = n.engine.Step(*ev, n.actions[:0])
+	for i := 0; i < len(n.actions) && !n.dead; i++ {
+		s.act(n, &n.actions[i])
+	}
+}
+
+func (s *simulator) act(n *node, a *swarm.Action) {
 	var src *node
 	var f *flow
 	if a.Peer != (swarm.PeerID{}) {

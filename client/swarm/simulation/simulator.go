@@ -62,7 +62,8 @@ type node struct {
 	sent     int64 // bytes
 	got      int64
 	news     []int32       // pieces that its neighbours are to hear of
-	pending  []swarm.Event // for the engine
+	stepping bool          // its engine's actions are being done
+	pending  []swarm.Event // for the engine, meanwhile
 	actions  []swarm.Action
 	answers  []upload.Action
 	parts    map[int32][]int32 // with lies: who sent each unit of the pieces in assembly; -1 - index when it is false

@@ -129,7 +129,7 @@ func (m *Machine) Step(ev Event, actions []Action) []Action {
 	switch ev.Kind {
 	case Joined:
 		if p == nil {
-			actions = m.join(ev, actions)
+			actions = m.join(&ev, actions)
 		}
 	case Left:
 		if p != nil {
@@ -137,22 +137,22 @@ func (m *Machine) Step(ev Event, actions []Action) []Action {
 		}
 	case Asked:
 		if p != nil {
-			actions = m.ask(p, ev, actions)
+			actions = m.ask(p, &ev, actions)
 		}
 	case Canceled:
 		if p != nil {
-			actions = m.cancel(p, ev, actions)
+			actions = m.cancel(p, &ev, actions)
 		}
 	case Sent:
 		if p != nil && p.sending > 0 {
-			actions = m.sent(p, ev, actions)
+			actions = m.sent(p, &ev, actions)
 		}
 	case Gave:
 		if d := m.device[ev.Peer.Device]; d != nil {
 			d.gave += float64(ev.Length)
 		}
 	case PeerHas:
-		actions = m.peerHas(ev, actions)
+		actions = m.peerHas(&ev, actions)
 	case PeerWhole:
 		m.know(ev.Peer.Device).whole = true
 	case Held:
@@ -178,7 +178,7 @@ func (m *Machine) know(id shoal.DeviceID) *device {
 	return d
 }
 
-func (m *Machine) join(ev Event, actions []Action) []Action {
+func (m *Machine) join(ev *Event, actions []Action) []Action {
 	p := &peer{id: ev.Peer, joined: m.now, since: m.now, device: m.know(ev.Peer.Device)}
 	p.device.peers++
 	m.peers.Put(p.id, p)
@@ -225,7 +225,7 @@ func (m *Machine) leave(p *peer, actions []Action) []Action {
 	return actions
 }
 
-func (m *Machine) peerHas(ev Event, actions []Action) []Action {
+func (m *Machine) peerHas(ev *Event, actions []Action) []Action {
 	if ev.Piece < 0 || ev.Piece >= m.pieces {
 		return actions
 	}

@@ -3,7 +3,7 @@ package upload
 import "shoal"
 
 // ask queues a block that a peer wants.
-func (m *Machine) ask(p *peer, ev Event, actions []Action) []Action {
+func (m *Machine) ask(p *peer, ev *Event, actions []Action) []Action {
 	refuse := func(code shoal.Code) []Action {
 		return append(actions, Action{Kind: Refuse, Code: code, Peer: p.id, Piece: ev.Piece, Begin: ev.Begin, Length: ev.Length})
 	}
@@ -61,7 +61,7 @@ func (p *peer) take(k int) {
 }
 
 // sent ends a block's way.
-func (m *Machine) sent(p *peer, ev Event, actions []Action) []Action {
+func (m *Machine) sent(p *peer, ev *Event, actions []Action) []Action {
 	p.sending--
 	m.busy--
 	p.sent += int64(ev.Length)
@@ -74,7 +74,7 @@ func (m *Machine) sent(p *peer, ev Event, actions []Action) []Action {
 }
 
 // cancel takes back a block that is not being sent yet.
-func (m *Machine) cancel(p *peer, ev Event, actions []Action) []Action {
+func (m *Machine) cancel(p *peer, ev *Event, actions []Action) []Action {
 	for k, b := range p.open {
 		if int(b.piece) == ev.Piece && b.begin == ev.Begin && int(b.length) == ev.Length {
 			p.take(k)

@@ -113,7 +113,7 @@ func (m *Machine) touch(p *peer, piece int, idle bool, actions []Action) []Actio
 }
 
 // handed counts what was sent of a piece.
-func (m *Machine) handed(p *peer, ev Event, actions []Action) []Action {
+func (m *Machine) handed(p *peer, ev *Event, actions []Action) []Action {
 	s := m.super
 	if s.owner[ev.Piece] != p || s.to[ev.Piece] <= 0 {
 		return actions
