@@ -88,7 +88,7 @@ type Event struct {
 	Now           time.Duration
 	Delay         time.Duration
 	Peer          PeerID
-	Handle        Handle // of Peer, from an action; may be left out
+	Handle        Handle // of a peer, from Connect: then Peer may be left out
 	Piece         int
 	Begin, Length int // bytes: a block, from the piece's beginning
 	Bitfield      []byte

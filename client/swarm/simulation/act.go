@@ -36,31 +36,28 @@ func (s *simulator) stepNow(n *node, ev *swarm.Event) {
 }
 
 func (s *simulator) act(n *node, a *swarm.Action) {
-	var src *node
-	var f *flow
-	if a.Peer != (swarm.PeerID{}) {
-		src = s.nodeOf(a.Peer)
-		f = n.out[a.Peer.Session]
-	}
 	wanted := block{int32(a.Piece), int32(a.Begin), int32(a.Length)}
-	if f == nil && a.Kind != swarm.Connect && src != nil {
-		return // it is gone, which the engine does not know yet
+	var f *flow
+	if a.Peer != (swarm.PeerID{}) && a.Kind != swarm.Connect {
+		if f = n.out[a.Peer.Session]; f == nil {
+			return // it is gone, which the engine does not know yet
+		}
 	}
 	switch a.Kind {
 	case swarm.Connect:
-		f = &flow{src: src, dst: n, session: int32(a.Peer.Session), source: a.Handle, place: -1, left: -1}
+		f = s.newFlow(s.nodeOf(a.Peer), n, int32(a.Peer.Session), a.Handle)
 		n.out[f.session] = f
 		n.outs++
 		// A handshake takes two round trips.
-		s.after(3*s.latency(n, src), happening{kind: reach, flow: f})
+		s.after(3*s.latency(n, f), happening{kind: reach, flow: f})
 	case swarm.FetchManifest:
-		s.after(s.latency(n, src)+s.latency(src, n), happening{kind: manifest, flow: f})
+		s.after(s.latency(n, f)+s.latency(f.src, f), happening{kind: manifest, flow: f})
 	case swarm.FetchHashes:
-		s.after(s.latency(n, src)+s.latency(src, n), happening{kind: hashes, flow: f, block: wanted})
+		s.after(s.latency(n, f)+s.latency(f.src, f), happening{kind: hashes, flow: f, block: wanted})
 	case swarm.Request:
-		s.after(s.latency(n, src), happening{kind: ask, flow: f, block: wanted})
+		s.after(s.latency(n, f), happening{kind: ask, flow: f, block: wanted})
 	case swarm.Cancel:
-		s.after(s.latency(n, src), happening{kind: takeBack, flow: f, block: wanted})
+		s.after(s.latency(n, f), happening{kind: takeBack, flow: f, block: wanted})
 	case swarm.Verify:
 		s.verify(n, a.Piece)
 	case swarm.Discard:
@@ -149,7 +146,6 @@ func (s *simulator) answer(n *node, a upload.Action) {
 	if f == nil {
 		return
 	}
-	dst := f.dst
 	b := block{int32(a.Piece), int32(a.Begin), int32(a.Length)}
 	switch a.Kind {
 	case upload.Serve:
@@ -158,16 +154,16 @@ func (s *simulator) answer(n *node, a upload.Action) {
 		s.transmit(n)
 	case upload.Refuse:
 		if a.Code != shoal.Canceled {
-			s.after(s.latency(n, dst), happening{kind: refusal, flow: f, block: b, node: int32(a.Code)})
+			s.after(s.latency(n, f), happening{kind: refusal, flow: f, block: b, node: int32(a.Code)})
 		}
 	case upload.Choke:
-		s.after(s.latency(n, dst), happening{kind: choked, flow: f})
+		s.after(s.latency(n, f), happening{kind: choked, flow: f})
 	case upload.Unchoke:
-		s.after(s.latency(n, dst), happening{kind: unchoked, flow: f})
+		s.after(s.latency(n, f), happening{kind: unchoked, flow: f})
 	case upload.Reveal:
-		s.after(s.latency(n, dst), happening{kind: told, flow: f, block: b})
+		s.after(s.latency(n, f), happening{kind: told, flow: f, block: b})
 	case upload.RevealAll:
-		s.after(s.latency(n, dst), happening{kind: toldAll, flow: f})
+		s.after(s.latency(n, f), happening{kind: toldAll, flow: f})
 	}
 }
 

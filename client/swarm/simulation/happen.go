@@ -59,18 +59,19 @@ func (s *simulator) reach(f *flow) {
 		return
 	}
 	if src.dead || src.group.Selfish || src.joins >= maxJoined {
-		s.after(s.latency(src, f.dst), happening{kind: lost, flow: f})
+		s.after(s.latency(src, f), happening{kind: lost, flow: f})
 		return
 	}
 	f.join()
-	s.after(s.latency(src, f.dst), happening{kind: joinReply, flow: f})
+	s.after(s.latency(src, f), happening{kind: joinReply, flow: f})
 	ev := f.toUpload(upload.Joined, block{})
+	ev.Peer = f.dst.id(f.place)
 	s.stepUpload(src, ev)
 	f.sink = src.upload.Handle(ev.Peer)
 	if src.upload.SuperSeeding() {
 		for i := range s.pieces {
 			if f.dst.have[i/8]&(0x80>>(i%8)) != 0 {
-				s.stepUpload(src, f.toUpload(upload.PeerHas, block{piece: int32(i)}))
+				s.stepUpload(src, upload.Event{Kind: upload.PeerHas, Peer: ev.Peer, Piece: i})
 			}
 		}
 	}
@@ -149,7 +150,7 @@ func (s *simulator) asked(f *flow, h happening) {
 		return
 	case Stale:
 		if h.kind == ask {
-			s.after(s.latency(src, f.dst), happening{kind: refusal, flow: f, block: h.block, node: int32(shoal.NotHeld)})
+			s.after(s.latency(src, f), happening{kind: refusal, flow: f, block: h.block, node: int32(shoal.NotHeld)})
 		}
 		return
 	}
@@ -234,7 +235,7 @@ func (s *simulator) have(n *node) {
 		}
 		if session, known := n.sessions[seed.index]; known && n.out[session] != nil {
 			for _, i := range news {
-				s.stepUpload(seed, n.out[session].toUpload(upload.PeerHas, block{piece: i}))
+				s.stepUpload(seed, upload.Event{Kind: upload.PeerHas, Peer: n.id(0), Piece: int(i)})
 			}
 		}
 	}

@@ -13,6 +13,8 @@ type flow struct {
 	src, dst  *node
 	session   int32         // its place in dst.out
 	place     int32         // in src.in; -1 for not yet
+	delay     time.Duration // from one to the other
+	most      int32         // bytes that may be on their way
 	source    swarm.Handle  // what dst's engine calls src
 	sink      upload.Handle // what src's upload side calls dst
 	connected bool          // dst's engine knows
@@ -24,6 +26,14 @@ type flow struct {
 	inRing  bool  // it waits for src's uplink
 	underway
 	gave int32 // bytes that have come and the upload side has not heard of
+}
+
+// newFlow is one that ends at dst, and begins at src when that lets it join.
+func (s *simulator) newFlow(src, dst *node, session int32, source swarm.Handle) *flow {
+	f := &flow{src: src, dst: dst, session: session, source: source, place: -1, left: -1, delay: src.delay + dst.delay}
+	// What the path holds, and a little that waits at the bottleneck.
+	f.most = 4*s.quantum + int32(min(min(src.up, dst.down)*2*f.delay.Seconds(), 64<<20))
+	return f
 }
 
 // joined is one who has joined a node.
@@ -47,13 +57,13 @@ func (f *flow) join() {
 // toEngine is an event of the source for the engine at the flow's end, and toUpload one of the end for the source.
 func (f *flow) toEngine(kind swarm.EventKind, b block) swarm.Event {
 	return swarm.Event{
-		Kind: kind, Peer: f.src.id(f.session), Handle: f.source, Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
+		Kind: kind, Handle: f.source, Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
 	}
 }
 
 func (f *flow) toUpload(kind upload.EventKind, b block) upload.Event {
 	return upload.Event{
-		Kind: kind, Peer: f.dst.id(f.place), Handle: f.sink, Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
+		Kind: kind, Handle: f.sink, Piece: int(b.piece), Begin: int(b.begin), Length: int(b.length),
 	}
 }
 
@@ -103,12 +113,6 @@ func (u *underway) expire(now time.Duration) {
 	}
 }
 
-// window is how many bytes may be on their way: what the path holds, and a little that waits at the bottleneck.
-func (f *flow) window(quantum int32) int32 {
-	rate := min(f.src.up, f.dst.down)
-	return 4*quantum + int32(min(rate*2*(f.src.delay+f.dst.delay).Seconds(), 64<<20))
-}
-
 // transmit sends the next parts of blocks on the node's uplink, of each flow in turn: so it is shared in equal parts by
 // all who have something to send, as TCP does in the long run. What comes then waits for the other's downlink.
 func (s *simulator) transmit(n *node) {
@@ -122,9 +126,9 @@ func (s *simulator) transmit(n *node) {
 		if f.closed || f.left < 0 {
 			continue
 		}
-		if window := f.window(s.quantum); f.bytes >= window {
+		if f.bytes >= f.most {
 			f.expire(s.now)
-			if f.bytes >= window {
+			if f.bytes >= f.most {
 				if at := f.chunks[0].at; earliest < 0 || at < earliest {
 					earliest = at
 				}
@@ -178,7 +182,7 @@ func (s *simulator) moveOn(p part, end time.Duration) {
 	n.sent += int64(p.bytes)
 	// The way's delay comes after the wait for the downlink: what is far would else keep it for itself until it is there.
 	f.dst.downFree = max(f.dst.downFree, end) + seconds(float64(p.bytes)/f.dst.down)
-	at := f.dst.downFree + n.delay + f.dst.delay
+	at := f.dst.downFree + f.delay
 	f.add(chunk{at, p.bytes}, s.now)
 	if f.left > 0 {
 		s.enter(f)
@@ -189,10 +193,10 @@ func (s *simulator) moveOn(p part, end time.Duration) {
 	s.sent(f, f.sending)
 }
 
-// latency is how long a short message takes from n to m: what n has to send stands before it.
-func (s *simulator) latency(n, m *node) time.Duration {
+// latency is how long a short message takes from n to the other end of a flow: what n has to send stands before it.
+func (s *simulator) latency(n *node, f *flow) time.Duration {
 	queued := seconds(float64(len(n.ring)) * float64(s.quantum) / n.up)
-	return n.delay + m.delay + min(queued, 50*time.Millisecond) + 100*time.Microsecond
+	return f.delay + min(queued, 50*time.Millisecond) + 100*time.Microsecond
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -35,43 +35,44 @@ type simulator struct {
 	audience []*flow // who hears of news
 }
 
-// node is one peer.
+// node is one peer. What a step needs comes first, and lies together.
 type node struct {
-	index    int32
-	group    *Group
-	up, down float64 // bytes a second
-	delay    time.Duration
 	engine   *swarm.Engine // nil for those who need nothing
 	upload   *upload.Machine
-	have     []byte
-	held     int
+	began    time.Duration
+	done     time.Duration // 0 for not
+	down     float64       // bytes a second
+	downFree time.Duration
+	got      int64 // bytes
+	index    int32
 	here     bool // it has arrived
 	dead     bool
-	done     time.Duration // 0 for not
-	started  time.Duration // when the first piece was there; 0 for not yet
-	began    time.Duration
-	in       []joined        // who joined it, by the Session under which its upload side knows them; some are free
-	joins    int             // of them
-	out      []*flow         // whom it joined, by the Session under which its engine knows them, from 1 on; nil for none
-	outs     int             // of them
-	sessions map[int32]int32 // in out, of those that its engine was told of
-	ring     []*flow         // that wait for the uplink
-	burst    []part          // what the uplink sends at the moment
-	busy     bool
-	downFree time.Duration
-	sent     int64 // bytes
-	got      int64
-	news     []int32       // pieces that its neighbours are to hear of
-	stepping bool          // its engine's actions are being done
-	pending  []swarm.Event // for the engine, meanwhile
+	failed   bool
+	stepping bool // its engine's actions are being done
 	actions  []swarm.Action
 	answers  []upload.Action
+	pending  []swarm.Event // for the engine, when it was stepping
+	up       float64       // bytes a second
+	delay    time.Duration
+	sent     int64    // bytes
+	ring     []*flow  // that wait for the uplink
+	burst    []part   // what the uplink sends at the moment
+	busy     bool     // it does, or waits for what is on its way
+	in       []joined // who joined it, by the Session under which its upload side knows them; some are free
+	joins    int      // of them
+	out      []*flow  // whom it joined, by the Session under which its engine knows them, from 1 on; nil for none
+	outs     int      // of them
+	have     []byte
+	held     int
+	news     []int32 // pieces that its neighbours are to hear of
+	group    *Group
+	started  time.Duration     // when the first piece was there; 0 for not yet
+	sessions map[int32]int32   // in out, of those that its engine was told of
 	parts    map[int32][]int32 // with lies: who sent each unit of the pieces in assembly; -1 - index when it is false
 	bad      map[int32][]int32 // and of those that were bad
 	rushFrom time.Duration
 	rush     int               // attempts to connect since rushFrom
 	sources  []swarm.PeerState // when it was done
-	failed   bool
 }
 
 // Run runs a simulation. The error has code BadRequest for what cannot be simulated.
@@ -263,7 +264,7 @@ func (s *simulator) leave(n *node, hang bool) {
 	}
 	for _, j := range n.in {
 		if j.flow != nil {
-			s.after(s.latency(n, j.flow.dst), happening{kind: lost, flow: j.flow})
+			s.after(s.latency(n, j.flow), happening{kind: lost, flow: j.flow})
 		}
 	}
 	s.hangUp(n)

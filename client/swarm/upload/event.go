@@ -54,7 +54,7 @@ type Event struct {
 	Whole, Picky  bool
 	Now           time.Duration
 	Peer          swarm.PeerID
-	Handle        Handle // of Peer; may be left out
+	Handle        Handle // of one that has joined: then Peer may be left out, but in Gave, PeerHas and PeerWhole
 	Piece         int
 	Begin, Length int // bytes
 }
