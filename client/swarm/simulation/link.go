@@ -79,6 +79,7 @@ func (s nodeSet) add(n int32)      { s[n/64] |= 1 << (n % 64) }
 type underway struct {
 	bytes  int32
 	chunks []chunk // in the order in which they arrive
+	last   time.Duration
 }
 
 // part is what an uplink sends of a flow at a time.
@@ -94,11 +95,14 @@ type chunk struct {
 
 // add notes what is on its way from now on.
 func (u *underway) add(c chunk, now time.Duration) {
-	if len(u.chunks) == cap(u.chunks) {
+	if u.last <= now {
+		u.bytes, u.chunks = 0, u.chunks[:0]
+	} else if len(u.chunks) == cap(u.chunks) {
 		u.expire(now)
 	}
 	u.chunks = append(u.chunks, c)
 	u.bytes += c.bytes
+	u.last = c.at
 }
 
 // expire forgets what has arrived by now.

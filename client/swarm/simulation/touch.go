@@ -33,6 +33,11 @@ func (s *simulator) touchOne(h *happening, depth int) (sum int) {
 				sum += int(p.flow.dst.downFree)
 			}
 		}
+		if depth == 2 { // as many may be next
+			for _, f := range n.ring[:min(len(n.ring), len(n.burst))] {
+				sum += int(f.place) + int(f.gave)
+			}
+		}
 	}
 	return sum
 }
@@ -43,7 +48,10 @@ func (f *flow) touchSource(depth int) int {
 	case 0:
 		return int(f.place) + int(f.gave)
 	case 1:
-		return f.src.upload.Touch(f.sink, 0) + f.src.held
+		if f.place >= 0 {
+			sum := int(f.src.in[f.place].dst)
+			return sum + f.src.upload.Touch(f.sink, 0)
+		}
 	case 2:
 		return f.src.upload.Touch(f.sink, 1)
 	}
@@ -56,7 +64,11 @@ func (f *flow) touchEnd(piece, depth int) int {
 	case 0:
 		return int(f.place) + int(f.gave)
 	case 1:
-		return int(f.dst.done) + f.dst.held + len(f.dst.pending)
+		n := f.dst
+		if n.out[f.session] != f {
+			return 0
+		}
+		return int(n.done) + n.held + len(n.pending)
 	}
 	return f.dst.engine.Touch(f.source, piece, depth-2)
 }
