@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -51,6 +52,8 @@ type Host struct {
 // can be one at a time.
 func NewLAN(ctx context.Context) (*LAN, error) {
 	l := &LAN{bridge: "lan"}
+	// A switch has no firewall, and this one needs none: without the file there is none.
+	_ = os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("0"), 0)
 	return l, run(ctx,
 		"ip link add "+l.bridge+" type bridge forward_delay 0",
 		"ip addr add 10.7.0.1/16 dev "+l.bridge,
