@@ -167,13 +167,15 @@ func TestUncertainSeed(t *testing.T) {
 		if reply := c.join(swarmOf(f)); reply.Whole || time.Since(began) > aloneWait {
 			t.Errorf("after %v it shows all: %v", time.Since(began), reply.Whole)
 		}
-		if n := len(c.haves()); n == 0 || n == 40 {
-			t.Errorf("%d pieces are shown", n)
-		}
+		synctest.Wait()
+		first := len(c.haves())
 		time.Sleep(aloneWithin)
 		synctest.Wait()
-		seen := len(c.haves())
-		if seen += len(c.haves()); !r.pipe(0).join(swarmOf(f)).Whole {
+		rest := len(c.haves())
+		if first == 0 || rest == 0 || first+rest != 40 {
+			t.Errorf("%d pieces are shown at first, and then %d", first, rest)
+		}
+		if !r.pipe(0).join(swarmOf(f)).Whole {
 			t.Error("not everything is shown to others then")
 		}
 	})
