@@ -70,7 +70,7 @@ func (s *simulator) reach(f *flow) {
 	f.sink = src.upload.Handle(ev.Peer)
 	if src.upload.SuperSeeding() {
 		for i := range s.pieces {
-			if f.dst.have[i/8]&(0x80>>(i%8)) != 0 {
+			if f.dst.have.Has(i) {
 				s.stepUpload(src, upload.Event{Kind: upload.PeerHas, Peer: ev.Peer, Piece: i})
 			}
 		}
@@ -266,7 +266,7 @@ func (s *simulator) toldAll(f *flow) {
 	f.all = true
 	ev := f.toEngine(swarm.Have, block{})
 	for ev.Piece = range s.pieces {
-		if f.src.have[ev.Piece/8]&(0x80>>(ev.Piece%8)) != 0 {
+		if f.src.have.Has(ev.Piece) {
 			s.step(f.dst, ev)
 		}
 	}

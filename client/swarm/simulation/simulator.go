@@ -62,7 +62,7 @@ type node struct {
 	joins    int      // of them
 	out      []*flow  // whom it joined, by the Session under which its engine knows them, from 1 on; nil for none
 	outs     int      // of them
-	have     []byte
+	have     shoal.Bitfield
 	held     int
 	news     []int32 // pieces that its neighbours are to hear of
 	group    *Group
@@ -170,7 +170,7 @@ func (s *simulator) nodeOf(id swarm.PeerID) *node {
 
 // holds notes that a node has a piece.
 func (s *simulator) holds(n *node, piece int) {
-	n.have[piece/8] |= 0x80 >> (piece % 8)
+	n.have.Set(piece)
 	s.holders[piece].add(n.index)
 	n.held++
 }

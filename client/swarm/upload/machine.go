@@ -61,7 +61,7 @@ type peer struct {
 	sending    int
 	inTurn     bool
 	all        bool // everything was revealed
-	revealed   bitset
+	revealed   shoal.Bitfield
 	credit     int           // pieces revealed to it that it has not asked for
 	allowed    int           // the most of them
 	prompt     time.Duration // the least time from revealing a piece until it was asked for
@@ -72,7 +72,7 @@ type peer struct {
 type device struct {
 	peers int // connections of it here
 	whole bool
-	has   bitset // nil for nothing known
+	has   shoal.Bitfield // nil for nothing known
 	count int
 	gave  float64 // bytes that it gave, the latest counting more
 }
@@ -103,7 +103,7 @@ func New(c Config) *Machine {
 	m.peers = swarm.NewIndex[peer](m.rand.Uint64())
 	m.have = make([]bool, m.pieces)
 	for i := range m.have {
-		if m.have[i] = c.Whole || bitset(c.Bitfield).has(i); m.have[i] {
+		if m.have[i] = c.Whole || shoal.Bitfield(c.Bitfield).Has(i); m.have[i] {
 			m.held++
 		}
 	}
@@ -194,7 +194,7 @@ func (m *Machine) join(ev *Event, actions []Action) []Action {
 		p.all = true
 		return append(actions, Action{Kind: RevealAll, Peer: p.id})
 	}
-	p.revealed, p.allowed = newBitset(m.pieces), creditFirst
+	p.revealed, p.allowed = shoal.NewBitfield(m.pieces), creditFirst
 	if len(m.order) == 1 {
 		p.allowed = max(creditFirst, min(creditAlone, m.pieces/128))
 	}
@@ -231,12 +231,12 @@ func (m *Machine) peerHas(ev *Event, actions []Action) []Action {
 	}
 	d := m.know(ev.Peer.Device)
 	if d.has == nil {
-		d.has = newBitset(m.pieces)
+		d.has = shoal.NewBitfield(m.pieces)
 	}
-	if d.has.has(ev.Piece) {
+	if d.has.Has(ev.Piece) {
 		return actions
 	}
-	d.has.set(ev.Piece)
+	d.has.Set(ev.Piece)
 	d.count++
 	d.whole = d.whole || d.count == m.pieces
 	if m.super != nil {
@@ -244,11 +244,3 @@ func (m *Machine) peerHas(ev *Event, actions []Action) []Action {
 	}
 	return actions
 }
-
-// bitset is a set of pieces: bit 7 of byte 0 is piece 0.
-type bitset []byte
-
-func newBitset(n int) bitset { return make(bitset, (n+7)/8) }
-
-func (b bitset) has(i int) bool { return i/8 < len(b) && b[i/8]&(0x80>>(i%8)) != 0 }
-func (b bitset) set(i int)      { b[i/8] |= 0x80 >> (i % 8) }

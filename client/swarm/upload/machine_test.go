@@ -197,7 +197,7 @@ func TestSuperSeeding(t *testing.T) {
 	given := map[int]int{}
 	take := func(n int) {
 		for i := range pieces {
-			if p := o.peer(id(n)); p != nil && p.revealed.has(i) && o.super != nil && o.super.owner[i] == p && o.super.to[i] > 0 {
+			if p := o.peer(id(n)); p != nil && p.revealed.Has(i) && o.super != nil && o.super.owner[i] == p && o.super.to[i] > 0 {
 				o.do(Event{Kind: Asked, Peer: id(n), Piece: i, Length: 1 << 18})
 				o.do(Event{Kind: Sent, Peer: id(n), Piece: i, Length: 1 << 18})
 				given[i]++
@@ -238,13 +238,13 @@ func TestPickyPeer(t *testing.T) {
 	o.do(Event{Kind: Joined, Peer: id(1)})
 	for i := range pieces / 2 {
 		o.do(Event{Kind: Sent, Peer: id(0), Piece: i, Length: 1 << 18})
-		if o.peer(id(1)).revealed.has(i) {
+		if o.peer(id(1)).revealed.Has(i) {
 			t.Fatalf("piece %d is shown to another", i)
 		}
 	}
 	for o.SuperSeeding() {
 		for i := pieces / 2; i < pieces; i++ {
-			if o.SuperSeeding() && o.peer(id(1)).revealed.has(i) && o.super.to[i] > 0 {
+			if o.SuperSeeding() && o.peer(id(1)).revealed.Has(i) && o.super.to[i] > 0 {
 				o.do(Event{Kind: Asked, Peer: id(1), Piece: i, Length: 1 << 18})
 				o.do(Event{Kind: Sent, Peer: id(1), Piece: i, Length: 1 << 18})
 			}

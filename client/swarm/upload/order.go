@@ -10,7 +10,7 @@ func (m *Machine) ask(p *peer, ev *Event, actions []Action) []Action {
 	switch {
 	case m.config.Object.CheckBlock(ev.Piece, int64(ev.Begin), int64(ev.Length)) != nil:
 		return refuse(shoal.BadRequest)
-	case !m.have[ev.Piece] || !p.all && !p.revealed.has(ev.Piece):
+	case !m.have[ev.Piece] || !p.all && !p.revealed.Has(ev.Piece):
 		return refuse(shoal.NotHeld)
 	case p.choked:
 		return refuse(shoal.Busy)

@@ -71,12 +71,12 @@ func (m *Machine) reveal(p *peer, actions []Action) []Action {
 		if s.owner[i] != nil { // one to whom all was revealed has asked for it
 			continue
 		}
-		if p.device.has.has(i) { // it has that from elsewhere, so it is out already
+		if p.device.has.Has(i) { // it has that from elsewhere, so it is out already
 			s.to[i] = 0
 			s.given++
 			continue
 		}
-		p.revealed.set(i)
+		p.revealed.Set(i)
 		p.credit++
 		s.owner[i], s.shown[i] = p, m.now
 		actions = append(actions, Action{Kind: Reveal, Peer: p.id, Piece: i})
