@@ -43,6 +43,7 @@ type Joined struct {
 	whole    bool
 	bitfield shoal.Bitfield
 	isChoked bool           // the reading goroutine's, as bitfield is
+	hidden   int            // pieces that the peer has not announced; likewise
 	open     atomic.Bool    // the peer has announced everything
 	told     shoal.Bitfield // the pieces that the peer was told are here; nil where it is told of none; the owner's
 	state    joinState      // the conn's mu guards it
@@ -114,6 +115,7 @@ func (j *Joined) opened(f wire.Frame) error {
 	defer j.conn.mu.Unlock()
 	j.handle, j.whole = reply.Handle, reply.Whole
 	j.bitfield = append([]byte(nil), reply.Bitfield...)
+	j.hidden = pieces - j.bitfield.Count()
 	if !reply.Whole && bytes.Count(reply.Bitfield, []byte{0}) == len(reply.Bitfield) {
 		j.told = make([]byte, len(reply.Bitfield)) // rule P22
 	}
@@ -179,8 +181,9 @@ func (j *Joined) have(pieces []uint32) error {
 			return shoal.Errorf(shoal.BadRequest, "piece %d is announced for the second time (rule P12)", p)
 		}
 		j.bitfield.Set(int(p))
+		j.hidden--
 	}
-	if j.told != nil && j.bitfield.Count() == j.swarm.Object.Pieces() {
+	if j.hidden == 0 {
 		j.open.Store(true)
 	}
 	j.sink.have(j, pieces)

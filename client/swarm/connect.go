@@ -105,10 +105,8 @@ func (e *Engine) lose(p *peer) {
 		}
 		e.forget(p)
 	}
-	if p.late {
-		e.lates--
-	}
-	p.phase, p.manifest, p.hashes, p.late, p.choked, p.ceiling = away, false, false, false, false, 0
+	e.setLate(p, false)
+	p.phase, p.manifest, p.hashes, p.choked, p.ceiling = away, false, false, false, 0
 	e.connected--
 	p.retryAt = e.now + e.pause(p)
 }

@@ -27,8 +27,7 @@ func (e *Engine) watch(actions []Action) []Action {
 	for k := 0; k < len(e.known); k++ {
 		p := e.known[k]
 		if p.late && len(p.requests) == 0 { // all was taken back: nothing can come that shows it is alive, but an answer
-			p.late = false
-			e.lates--
+			e.setLate(p, false)
 			p.retryAt = e.now + e.pause(p)
 		}
 		if p.phase == away || !p.owes() {
@@ -56,10 +55,19 @@ func (e *Engine) patience(p *peer) time.Duration {
 	return min(max(lateLeast, time.Duration(4*p.wait*float64(time.Second))), dropAfter)
 }
 
+func (e *Engine) setLate(p *peer, late bool) {
+	if p.late {
+		e.lates--
+	}
+	if late {
+		e.lates++
+	}
+	p.late = late
+}
+
 // distrust lets others be asked for what a peer owes. When it comes all the same it is welcome.
 func (e *Engine) distrust(p *peer) {
-	p.late = true
-	e.lates++
+	e.setLate(p, true)
 	p.lapse(e.now)
 	e.sate(p)
 	for k := range p.requests {
@@ -73,8 +81,7 @@ func (e *Engine) revive(p *peer) {
 	if !p.late {
 		return
 	}
-	p.late = false
-	e.lates--
+	e.setLate(p, false)
 	for k := 0; k < len(p.requests); {
 		r := &p.requests[k]
 		a := e.partial(r.piece)
