@@ -48,6 +48,7 @@ func newServer() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer serveProfiles(cmd.Context(), c.state, logger)()
 			if c.json {
 				event := map[string]any{"event": "listening", "address": s.Addr().String(), "realm": s.Realm().String()}
 				if code := s.FirstCode(); code != "" {
@@ -134,6 +135,7 @@ func newPeer() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer serveProfiles(cmd.Context(), c.state, config.Log)()
 			if c.json {
 				printJSON(map[string]any{"event": "serving", "address": d.Address(), "device": d.Device()})
 			} else {

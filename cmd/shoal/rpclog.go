@@ -33,12 +33,14 @@ func newRPCLog() *cobra.Command {
 			if err != nil || limit < minKeep {
 				return shoal.Errorf(shoal.BadRequest, "--keep takes a size of at least 16M, such as 500M or 4G, not %q", keep)
 			}
+			log := c.logger(zerolog.InfoLevel)
 			s, err := service.New(service.Config{
-				Listen: listen, State: c.state, Limits: journal.Limits{Keep: limit}, Register: true, Log: c.logger(zerolog.InfoLevel),
+				Listen: listen, State: c.state, Limits: journal.Limits{Keep: limit}, Register: true, Log: log,
 			})
 			if err != nil {
 				return err
 			}
+			defer serveProfiles(cmd.Context(), c.state, log)()
 			if c.json {
 				printJSON(map[string]any{"event": "listening", "address": s.Addr().String(), "key": s.KeyFile(), "socket": s.Socket()})
 			} else {

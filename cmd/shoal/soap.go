@@ -31,6 +31,7 @@ func newSOAP() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer serveProfiles(cmd.Context(), c.state, logger)()
 			if c.json {
 				printJSON(map[string]any{"event": "listening", "address": s.Addr().String(), "url": s.URL(), "wsdl": s.URL() + "?wsdl"})
 			} else {
