@@ -51,7 +51,7 @@ func (c *Conn) ReadFrame() (Frame, error) {
 	} else if err != nil {
 		return Frame{}, explain(head, cutShort(err))
 	}
-	h, err := parseHeader(head)
+	h, err := ParseHeader(head)
 	if err != nil {
 		return Frame{}, explain(head, err)
 	}

@@ -74,8 +74,9 @@ func (h Header) String() string {
 	return fmt.Sprintf("%v %s %d, %d bytes", h.Kind, what, h.ID, h.Length)
 }
 
-// parseHeader reads a header and enforces rules F1 to F5 as far as one frame can show them.
-func parseHeader(b []byte) (Header, error) {
+// ParseHeader reads the HeaderSize bytes of a header and enforces rules F1 to F5 as far as one frame can show them. The
+// error has code BadRequest and holds a Breach; the Header is as read even then.
+func ParseHeader(b []byte) (Header, error) {
 	h := Header{
 		Length: binary.BigEndian.Uint32(b),
 		Kind:   Kind(binary.BigEndian.Uint16(b[4:])),
@@ -89,20 +90,20 @@ func (h Header) check() error {
 	spec := h.Kind.row()
 	switch {
 	case spec == nil:
-		return shoal.Errorf(shoal.BadRequest, "a frame of unknown kind %d (rule F2)", uint16(h.Kind))
+		return breaks("F2", "a frame of unknown kind %d", uint16(h.Kind))
 	case h.Flags != 0 && h.Flags != FlagReply && h.Flags != FlagReply|FlagError:
-		return shoal.Errorf(shoal.BadRequest, "a %v frame with flags %#x (rule F2)", h.Kind, uint16(h.Flags))
+		return breaks("F2", "a %v frame with flags %#x", h.Kind, uint16(h.Flags))
 	case spec.event && h.Flags != 0:
-		return shoal.Errorf(shoal.BadRequest, "a reply to %v, which is an event (rule F5)", h.Kind)
+		return breaks("F5", "a reply to %v, which is an event", h.Kind)
 	case h.Flags != 0 && h.ID == 0:
-		return shoal.Errorf(shoal.BadRequest, "a reply to %v %d, which is no request (rule F5)", h.Kind, h.ID)
+		return breaks("F5", "a reply to %v %d, which is no request", h.Kind, h.ID)
 	case spec.event != (h.ID == 0):
-		return shoal.Errorf(shoal.BadRequest, "a %v frame with id %d (rule F3)", h.Kind, h.ID)
+		return breaks("F3", "a %v frame with id %d", h.Kind, h.ID)
 	case h.Length > spec.limit(h.Flags):
-		return shoal.Errorf(shoal.BadRequest, "a %v frame of %d bytes where %d are allowed (rule F1)",
+		return breaks("F1", "a %v frame of %d bytes where %d are allowed",
 			h.Kind, h.Length, spec.limit(h.Flags))
 	case h.IsPiece() && h.Length < pieceHeadSize:
-		return shoal.Errorf(shoal.BadRequest, "a piece of %d bytes, shorter than its head (rule X1)", h.Length)
+		return breaks("X1", "a piece of %d bytes, shorter than its head", h.Length)
 	}
 	return nil
 }
@@ -115,19 +116,21 @@ func (h Header) append(b []byte) []byte {
 }
 
 // AppendRequest appends a request with the given id, not 0.
-func AppendRequest(b []byte, k Kind, id uint32, m Message) []byte { return appendFrame(b, k, 0, id, m) }
+func AppendRequest(b []byte, k Kind, id uint32, m Message) []byte {
+	return AppendFrame(b, Header{Kind: k, ID: id}, m)
+}
 
 // AppendEvent appends an event.
-func AppendEvent(b []byte, k Kind, m Message) []byte { return appendFrame(b, k, 0, 0, m) }
+func AppendEvent(b []byte, k Kind, m Message) []byte { return AppendFrame(b, Header{Kind: k}, m) }
 
 // AppendReply appends the reply to a request.
 func AppendReply(b []byte, k Kind, id uint32, m Message) []byte {
-	return appendFrame(b, k, FlagReply, id, m)
+	return AppendFrame(b, Header{Kind: k, Flags: FlagReply, ID: id}, m)
 }
 
 // AppendError appends the error that answers a request: err's code and its text, cut at the protocol's limit.
 func AppendError(b []byte, k Kind, id uint32, err error) []byte {
-	return appendFrame(b, k, FlagReply|FlagError, id, NewErrorReply(err))
+	return AppendFrame(b, Header{Kind: k, Flags: FlagReply | FlagError, ID: id}, NewErrorReply(err))
 }
 
 // AppendPieceHead appends the beginning of a PIECE; length bytes of the block must follow on the connection.
@@ -136,10 +139,10 @@ func AppendPieceHead(b []byte, id uint32, head PieceHead, length uint32) []byte 
 	return head.Append(h.append(b))
 }
 
-func appendFrame(b []byte, k Kind, f Flags, id uint32, m Message) []byte {
+// AppendFrame appends a frame of that kind, those flags and that id with m as its body, be it right or not.
+func AppendFrame(b []byte, h Header, m Message) []byte {
 	start := len(b)
-	b = Header{Kind: k, Flags: f, ID: id}.append(b)
-	b = m.Append(b)
+	b = m.Append(h.append(b))
 	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-HeaderSize))
 	return b
 }
@@ -175,30 +178,35 @@ func DecodePieceHead(body []byte) (PieceHead, error) {
 
 // refused is why m could not be decoded, with the rule that was broken.
 func refused(m Message, err error) error {
-	var named *breach
+	var named *Breach
 	switch {
 	case errors.As(err, &named):
 		return shoal.Errorf(shoal.BadRequest, "decoding %T: %w", m, err)
 	case errors.Is(err, xdr.ErrLength):
-		return shoal.Errorf(shoal.BadRequest, "decoding %T: %w (rule X2)", m, err)
+		return breaks("X2", "decoding %T: %w", m, err)
 	}
-	return shoal.Errorf(shoal.BadRequest, "decoding %T: %w (rule X1)", m, err)
+	return breaks("X1", "decoding %T: %w", m, err)
 }
 
-// breach is why a value that was read well is refused. Rule F7 wants the rule told.
-type breach struct {
-	rule string
+// Breach is why what was read well is refused: the number of the rule that is broken, and how. Rule F7 wants the rule told.
+type Breach struct {
+	Rule string
 	err  error
 }
 
-func (b *breach) Error() string { return fmt.Sprintf("%v (rule %s)", b.err, b.rule) }
+func (b *Breach) Error() string { return fmt.Sprintf("%v (rule %s)", b.err, b.Rule) }
 
-func (b *breach) Unwrap() error { return b.err }
+func (b *Breach) Unwrap() error { return b.err }
+
+// breaks makes an error of code BadRequest that is a Breach of the rule.
+func breaks(rule, format string, args ...any) error {
+	return shoal.Errorf(shoal.BadRequest, "%w", &Breach{rule, fmt.Errorf(format, args...)})
+}
 
 // check fails the decoding by err, if there is one, as a breach of the rule.
 func check(d *xdr.Decoder, rule string, err error) {
 	if err != nil {
-		d.Fail("%w", &breach{rule, err})
+		d.Fail("%w", &Breach{rule, err})
 	}
 }
 

@@ -45,7 +45,7 @@ func TestSeeds(t *testing.T) {
 	}
 	seen := map[Header]bool{}
 	for _, b := range valid {
-		h, err := parseHeader(b)
+		h, err := ParseHeader(b)
 		if err != nil {
 			t.Fatal(err)
 		}

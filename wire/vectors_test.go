@@ -105,7 +105,7 @@ func encode(h Header, m Message, data []byte) []byte {
 	case h.IsPiece():
 		return append(AppendPieceHead(nil, h.ID, *m.(*PieceHead), uint32(len(data))), data...)
 	case h.Flags&FlagError != 0:
-		return appendFrame(nil, h.Kind, h.Flags, h.ID, m)
+		return AppendFrame(nil, h, m)
 	case h.IsReply():
 		return AppendReply(nil, h.Kind, h.ID, m)
 	case h.ID == 0:
