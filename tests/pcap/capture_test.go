@@ -82,7 +82,8 @@ type packet map[string][]string
 // decode is what tshark makes of all packets.
 func (c *capture) decode(fields ...string) (packets []packet) {
 	c.Helper()
-	args := []string{"-r", c.path, "-o", "rpc.dissect_unknown_programs:TRUE", "-T", "fields"}
+	args := append(c.nothingBut("frame", "eth", "ip", "tcp", "udp", "rpc", "http", "xml"),
+		"-r", c.path, "-o", "rpc.dissect_unknown_programs:TRUE", "-T", "fields")
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}
@@ -103,6 +104,22 @@ func (c *capture) decode(fields ...string) (packets []packet) {
 		packets = append(packets, p)
 	}
 	return packets
+}
+
+// nothingBut are tshark's arguments by which it knows these protocols alone. It knows thousands, and would take a port that the kernel
+// chose for one of another protocol, or bytes for what they happen to look like.
+func (c *capture) nothingBut(protocols ...string) (args []string) {
+	c.Helper()
+	all, err := exec.Command("tshark", "-G", "protocols").Output()
+	if err != nil {
+		c.Fatalf("tshark: %v", err)
+	}
+	for line := range strings.Lines(string(all)) {
+		if names := strings.Split(strings.TrimSpace(line), "\t"); len(names) > 2 && !slices.Contains(protocols, names[2]) {
+			args = append(args, "--disable-protocol", names[2])
+		}
+	}
+	return args
 }
 
 // column is the values that a field has in packets that have all of the values given, each value once, sorted.
