@@ -6,10 +6,10 @@ MAKEFLAGS += --no-print-directory
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-SCRIPTS := .ci/run scripts/*.sh
+SCRIPTS := .ci/run scripts/*.sh scripts/lib/*.sh
 
 .NOTPARALLEL:
-.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
+.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm stress fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -36,6 +36,9 @@ bench-server: setup-test build ## measure the server's answers, memory and start
 
 bench-swarm: setup-bench build ## measure downloads from many peers on links with rates, against the rivals (as root)
 	go run -tags native ./tests/bench/swarms
+
+stress: setup-test build ## many sessions at a time, each answer checked: what becomes slow, full or wrong (CLIENTS=300 SECONDS=15 MIX=…)
+	@scripts/stress.sh
 
 fmt: ## format the Go files
 	$(GOFUMPT) -l -w .

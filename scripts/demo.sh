@@ -4,60 +4,12 @@
 # Usage: scripts/demo.sh [FILE]    without FILE, the Go toolchain packed into an archive of over 200 MB
 set -euo pipefail
 
-shoal=$(dirname "${BASH_SOURCE[0]}")/../bin/shoal
-shoal=$(realpath "$shoal") || { echo "demo: no bin/shoal; run 'make build' first" >&2; exit 1; }
+# shellcheck source=scripts/lib/daemons.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/daemons.sh"
+
 least=$((200 * 1000 * 1000)) # bytes of a file that is made here
 peers=4
-work='' pids=()
 password=$(head -c 18 /dev/urandom | base64) # of a user who is gone when this ends
-
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-[[ -t 1 && -z ${NO_COLOR:-} ]] || say() { printf '\n%s\n' "$*"; }
-
-fail() {
-    echo "demo: $*" >&2
-    exit 1
-}
-
-clean_up() {
-    trap '' INT TERM HUP
-    if ((${#pids[@]} > 0)); then
-        kill "${pids[@]}" 2>/dev/null || true
-        wait "${pids[@]}" 2>/dev/null || true
-    fi
-    [[ -z $work ]] || rm -rf "$work"
-}
-
-# event NAME FIELD: waits for the first event of the daemon NAME and prints one of its fields.
-event() {
-    local log=$work/$1.out pid=${pids[-1]} tries
-    for ((tries = 0; tries < 200; tries++)); do
-        if [[ -s $log ]]; then
-            sed -n "1s/.*\"$2\":\"\\([^\"]*\\)\".*/\\1/p" "$log"
-            return
-        fi
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.05
-    done
-    cat "$work/$1.err" >&2
-    fail "the $1 did not start (above: what it said)"
-}
-
-# daemon NAME ARGUMENT...: starts a daemon with a state and logs of its own.
-daemon() {
-    local name=$1
-    shift
-    "$shoal" "$@" --json --state "$work/$name" --listen 127.0.0.1:0 >"$work/$name.out" 2>"$work/$name.err" </dev/null &
-    pids+=($!)
-}
-
-# quietly COMMAND...: shows what a command wrote only when it fails.
-quietly() {
-    "$@" >"$work/step.log" 2>&1 || {
-        cat "$work/step.log" >&2
-        fail "that went wrong (above: why)"
-    }
-}
 
 # log_in NAME: makes the device with that state one of the demo's user.
 log_in() {
@@ -72,14 +24,6 @@ require_space() {
         fail "$work has $((free / 1000000)) MB free, $((($1 + 100000000) / 1000000)) are needed: set TMPDIR to a larger folder"
 }
 
-# file_id FILE: a line begins with a backslash when the name in it had to be escaped.
-file_id() {
-    local line
-    line=$("$shoal" sum -- "$1")
-    line=${line#\\}
-    echo "${line%% *}"
-}
-
 # make_file PATH: packs the Go toolchain, and while that is too small, more that every Linux machine has.
 make_file() {
     local folder members=()
@@ -91,10 +35,7 @@ make_file() {
     fail "$1 has less than 200 MB; give a file: make run FILE=…"
 }
 
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/shoal-demo.XXXXXX")
+begin
 
 if (($# > 0)) && [[ -n $1 ]]; then
     file=$1

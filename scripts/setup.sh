@@ -41,6 +41,7 @@ need_test() {
     need_build
     need shellcheck
     need b3sum
+    need curl
     need rpcgen rpcsvc-proto
     [[ -d /usr/include/tirpc ]] || missing+=(libtirpc-dev)
     need tshark
