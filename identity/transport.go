@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"sync"
@@ -33,6 +34,9 @@ type Transport struct {
 	// Buffer is the size of the buffers below TLS in bytes, on the way from who was called to who has called, which pieces
 	// go; 0 for none.
 	Buffer int
+	// KeyLog is where the keys of TLS sessions go, in the format that programs for captures read
+	// (draft-ietf-tls-keylogfile); nil: nowhere.
+	KeyLog io.Writer
 }
 
 // CheckAddress refuses plaintext beyond loopback unless it was asked for. host is an IP address or a name.
@@ -51,7 +55,7 @@ func (t Transport) Client(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	// Certificates mean nothing here; the handshake after this one proves who is there, bound to this connection.
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{wire.ALPN}, InsecureSkipVerify: true,
-		DynamicRecordSizingDisabled: true,
+		DynamicRecordSizingDisabled: true, KeyLogWriter: t.KeyLog,
 	}
 	return t.handshake(ctx, nc, t.Buffer, min(t.Buffer, otherBuffer), func(nc net.Conn) *tls.Conn { return tls.Client(nc, config) })
 }
@@ -61,7 +65,12 @@ func (t Transport) Server(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	if t.Security == wire.Plaintext {
 		return nc, nil
 	}
-	return t.handshake(ctx, nc, min(t.Buffer, otherBuffer), t.Buffer, func(nc net.Conn) *tls.Conn { return tls.Server(nc, serverConfig()) })
+	config := serverConfig()
+	if t.KeyLog != nil {
+		config = config.Clone()
+		config.KeyLogWriter = t.KeyLog
+	}
+	return t.handshake(ctx, nc, min(t.Buffer, otherBuffer), t.Buffer, func(nc net.Conn) *tls.Conn { return tls.Server(nc, config) })
 }
 
 // errPlaintext is for a first record that is none of TLS.

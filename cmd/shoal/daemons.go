@@ -32,6 +32,9 @@ func newServer() *cobra.Command {
 			if config.Transport, err = c.transport(); err != nil {
 				return err
 			}
+			if config.Transport.KeyLog, err = c.keyLog.open(); err != nil {
+				return err
+			}
 			if config.LogReaders, err = parseDevices("--log-reader", readers); err != nil {
 				return err
 			}
@@ -43,6 +46,7 @@ func newServer() *cobra.Command {
 				return err
 			}
 			defer log.close()
+			c.keyLog.warn(logger)
 			config.State, config.Logger = c.state, logger
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
@@ -66,6 +70,7 @@ func newServer() *cobra.Command {
 		},
 	}
 	c.addLocal(cmd, "server")
+	c.keyLog.add(cmd)
 	log.add(cmd)
 	addEtcd(cmd, &config.Etcd)
 	cmd.AddCommand(newBackup(), newRestore(), newRealm(), newServerUser(), newServerDevice())

@@ -25,7 +25,7 @@ import (
 var flagChecks = map[string]func(value string) error{
 	"server": checkAddress, "rpclog": checkAddress, "listen": checkListen,
 	"state": checkFolder, "dir": checkFolder, "output": checkPath, "password-file": checkPath,
-	"rpclog-key": checkPath, "log-socket": checkPath, "socket": checkPath, "cert": checkPath, "key": checkPath,
+	"rpclog-key": checkPath, "keylog": checkPath, "log-socket": checkPath, "socket": checkPath, "cert": checkPath, "key": checkPath,
 	"root": checkPath, "config": checkPath, "etcd-ca": checkPath, "etcd-cert": checkPath, "etcd-key": checkPath,
 	"plaintext": func(value string) error { _, err := (&common{plaintext: value}).transport(); return err },
 	"soap":      checkURL, "etcd": checkURL, "label": checkLabel, "limit": checkForward, "timeout": checkForward, "from": checkDevice, "alpha": checkFinite, "beta": checkFinite, "k": checkFinite, "log-reader": checkDevice, "grep": checkPattern, "range": checkRange, "user": checkShort, "op": checkShort,

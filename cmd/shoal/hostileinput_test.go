@@ -61,6 +61,7 @@ var hostileValues = map[string][]string{
 	"label":     hostileNames[1:], "group": hostileNames, "from": hostileDevices, "log-reader": hostileDevices,
 	"password-file": append(append([]string{"/dev/null", "/"}, hostilePaths...), missingPaths...),
 	"rpclog-key":    append(append([]string{"/dev/null", "/"}, hostilePaths...), missingPaths...),
+	"keylog":        append(append([]string{"/dev/null", "/"}, hostilePaths...), missingPaths...),
 	"log-socket":    hostilePaths, "socket": hostilePaths,
 	"mirror": append([]string{"http://a_b/", "http://a/#x", "HTTP://a/", "http://a/%zz", "http://a/" + strings.Repeat("x", 600), "http://a/\u202e"}, hostileURLs...),
 	"etcd":   hostileURLs, "root": hostilePaths, "etcd-ca": hostilePaths, "etcd-cert": hostilePaths, "etcd-key": hostilePaths,
@@ -81,7 +82,7 @@ var hostileValues = map[string][]string{
 }
 
 // everywhere are the flags that most commands have.
-var everywhere = map[string]bool{"server": true, "pin": true, "plaintext": true, "state": true, "verbose": true, "json": true}
+var everywhere = map[string]bool{"server": true, "pin": true, "plaintext": true, "keylog": true, "state": true, "verbose": true, "json": true}
 
 // hostileByType are what no flag of that type takes.
 var hostileByType = map[string][]string{

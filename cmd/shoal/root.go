@@ -27,6 +27,7 @@ type common struct {
 	state     string
 	pin       string
 	plaintext string
+	keyLog    keyLog
 	verbose   bool
 	json      bool
 }
@@ -86,6 +87,7 @@ func (c *common) add(cmd *cobra.Command) {
 	f.StringVar(&c.server, "server", os.Getenv("SHOAL_SERVER"), "the server's HOST:PORT; default: the one known here (SHOAL_SERVER)")
 	f.StringVar(&c.pin, "pin", os.Getenv("SHOAL_PIN"), "the realm fingerprint that the server printed, for the first contact (SHOAL_PIN)")
 	c.addLocal(cmd, "client")
+	c.keyLog.add(cmd)
 }
 
 // addLocal gives cmd the flags that the server has too.
@@ -129,6 +131,10 @@ func (c *common) config(level zerolog.Level) (client.Config, error) {
 	if config.Transport, err = c.transport(); err != nil {
 		return config, err
 	}
+	if config.Transport.KeyLog, err = c.keyLog.open(); err != nil {
+		return config, err
+	}
+	c.keyLog.warn(c.logger(zerolog.WarnLevel))
 	if c.pin != "" {
 		realm, err := shoal.ParseRealmKey(strings.TrimSpace(c.pin))
 		if err != nil {

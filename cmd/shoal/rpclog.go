@@ -34,8 +34,13 @@ func newRPCLog() *cobra.Command {
 				return shoal.Errorf(shoal.BadRequest, "--keep takes a size of at least 16M, such as 500M or 4G, not %q", keep)
 			}
 			log := c.logger(zerolog.InfoLevel)
+			keys, err := c.keyLog.open()
+			if err != nil {
+				return err
+			}
+			c.keyLog.warn(log)
 			s, err := service.New(service.Config{
-				Listen: listen, State: c.state, Limits: journal.Limits{Keep: limit}, Register: true, Log: log,
+				Listen: listen, State: c.state, Limits: journal.Limits{Keep: limit}, Register: true, KeyLog: keys, Log: log,
 			})
 			if err != nil {
 				return err
@@ -54,6 +59,7 @@ func newRPCLog() *cobra.Command {
 	f.StringVar(&listen, "listen", "127.0.0.1:7401", "the address to listen on, HOST:PORT; port 0 for any free one")
 	f.StringVar(&c.state, "state", stateFolder("rpclog"), "the folder for the key and the log (SHOAL_STATE)")
 	f.StringVar(&keep, "keep", envOr("SHOAL_KEEP", "4G"), "how much log to keep; beyond that the oldest goes (SHOAL_KEEP)")
+	c.keyLog.add(cmd)
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens, to stderr")
 	f.BoolVar(&c.json, "json", false, "one JSON object a line, to stdout")
 	return cmd

@@ -21,11 +21,16 @@ func newSOAP() *cobra.Command {
 			"Beyond loopback it needs a certificate, whose authority the server's system must know.",
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if config.KeyLog, err = c.keyLog.open(); err != nil {
+				return err
+			}
 			logger, err := log.open(&c, service.Device)
 			if err != nil {
 				return err
 			}
 			defer log.close()
+			c.keyLog.warn(logger)
 			config.State, config.Log = c.state, logger
 			s, err := service.New(config)
 			if err != nil {
@@ -47,6 +52,7 @@ func newSOAP() *cobra.Command {
 	f.StringVar(&c.state, "state", stateFolder("soap"), "the folder for what must outlive the process (SHOAL_STATE)")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens, to stderr")
 	f.BoolVar(&c.json, "json", false, "one JSON object a line, to stdout")
+	c.keyLog.add(cmd)
 	log.add(cmd)
 	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"sync"
@@ -27,6 +28,7 @@ type Config struct {
 	State    string         // the folder for the key and the log, made if it is not there
 	Limits   journal.Limits // on what lies on disk
 	Register bool           // with rpcbind, if there is one
+	KeyLog   io.Writer      // for the keys of TLS sessions, as identity.Transport has it; nil: nowhere
 	Log      zerolog.Logger // for what concerns the service itself
 }
 
@@ -34,6 +36,7 @@ type Config struct {
 type Service struct {
 	state    *state
 	key      *rpclog.Key
+	keyLog   io.Writer
 	journal  *journal.Journal
 	listener net.Listener
 	packets  net.PacketConn // nil beyond loopback: there is no TLS over UDP
@@ -65,7 +68,7 @@ func New(c Config) (*Service, error) {
 		return nil, shoal.Errorf(shoal.BadRequest, "the address to listen on must be HOST:PORT or :PORT: %w", err)
 	}
 	s := &Service{
-		register: c.Register, log: c.Log,
+		register: c.Register, keyLog: c.KeyLog, log: c.Log,
 		failures:  c.Log.Sample(&zerolog.BurstSampler{Burst: 1, Period: time.Second}),
 		appending: make(chan struct{}, maxAppending), strangers: make(chan struct{}, maxStrangers),
 	}
@@ -124,9 +127,11 @@ func (s *Service) Socket() string { return SocketIn(s.state.dir) }
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	secured := s.key.ServerTLS()
+	secured.KeyLogWriter = s.keyLog
 	server := &oncrpc.Server{
 		Program:   oncrpc.Program{Number: rpclog.Program, Low: rpclog.Version, High: rpclog.Version, Handle: s.handle},
-		MaxRecord: maxRecord, TLS: s.key.ServerTLS(), RequireTLS: s.packets == nil,
+		MaxRecord: maxRecord, TLS: secured, RequireTLS: s.packets == nil,
 		Refused: func() { s.refused.Add(1) }, Log: s.log,
 	}
 	if s.packets == nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	stdlog "log"
 	"net"
 	"net/http"
@@ -29,7 +30,8 @@ type Config struct {
 	State          string // the folder for what must outlive the process, made if it is not there
 	Certificate    string // the PEM files of certificate chain and key, needed beyond loopback; empty for plain HTTP
 	Key            string
-	MaxConnections int // connections at once; 0 for 256
+	MaxConnections int       // connections at once; 0 for 256
+	KeyLog         io.Writer // for the keys of TLS sessions, as identity.Transport has it; nil: nowhere
 	Log            zerolog.Logger
 
 	limits limits
@@ -119,7 +121,7 @@ func (c *Config) security() (*tls.Config, error) {
 		if err != nil {
 			return nil, shoal.Errorf(shoal.BadRequest, "reading the certificate %s and its key %s: %w", c.Certificate, c.Key, err)
 		}
-		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}, nil
+		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, KeyLogWriter: c.KeyLog}, nil
 	}
 	if shoal.IsLoopback(host) {
 		return nil, nil

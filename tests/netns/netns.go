@@ -5,8 +5,10 @@ package netns
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -112,6 +114,19 @@ func prepare() error {
 
 // LoopbackUp gives the calling thread's fresh network namespace its 127.0.0.1 (netdevice(7)).
 func LoopbackUp() error {
+	var flags [unix.SizeofSockaddrInet4]byte
+	binary.NativeEndian.PutUint16(flags[:], unix.IFF_UP)
+	return setLoopback("lo", unix.SIOCSIFFLAGS, flags)
+}
+
+// AddAddress gives the loopback interface of the calling thread's network namespace an IPv4 address besides, which nobody
+// takes for one of loopback.
+func AddAddress(a netip.Addr) error {
+	raw := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a.As4()}
+	return setLoopback("lo:1", unix.SIOCSIFADDR, *(*[unix.SizeofSockaddrInet4]byte)(unsafe.Pointer(&raw)))
+}
+
+func setLoopback(name string, what uintptr, value [unix.SizeofSockaddrInet4]byte) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("a socket for the loopback interface: %w", err)
@@ -119,11 +134,11 @@ func LoopbackUp() error {
 	defer unix.Close(s)
 	request := struct {
 		name  [unix.IFNAMSIZ]byte
-		flags uint16
-		_     [22]byte
-	}{flags: unix.IFF_UP}
-	copy(request.name[:], "lo")
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		value [unix.SizeofSockaddrInet4]byte
+		_     [8]byte
+	}{value: value}
+	copy(request.name[:], name)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), what, uintptr(unsafe.Pointer(&request))); errno != 0 {
 		return fmt.Errorf("making the loopback interface ready: %w", errno)
 	}
 	return nil
