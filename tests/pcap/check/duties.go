@@ -67,6 +67,8 @@ func (f *Frame) overdue(now time.Time) string {
 	switch waits := now.Sub(f.At); {
 	case !f.ask.canceled.IsZero() && now.Sub(f.ask.canceled) > answerTime:
 		return "P9"
+	case !f.ask.peer.choked.IsZero() && now.Sub(f.ask.peer.choked) > answerTime:
+		return "P19"
 	case waits > blockTime, waits > answerTime && f.Kind != wire.KindRequest:
 		return "F4"
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"time"
 
-	"shoal"
 	"shoal/wire"
 	"shoal/xdr"
 )
@@ -18,6 +17,7 @@ type handshake struct {
 	said                     *wire.Hello
 	answered                 *wire.HelloReply
 	refused                  *Frame // an error that answered HELLO or AUTH
+	certificate              *chain
 }
 
 // greet holds the frames of a connection's beginning to their order, and reports whether f is one of these, or out of place.
@@ -203,9 +203,4 @@ func (c *Conn) now(at time.Time) time.Time {
 		return time.UnixMilli(h.answered.Now).Add(at.Sub(h.reply.At))
 	}
 	return at
-}
-
-// isDevice reports whether the responder is a peer of that device.
-func (c *Conn) isDevice(d shoal.DeviceID) bool {
-	return c.Service == wire.ServicePeer && c.Identity == d
 }
