@@ -115,6 +115,24 @@ func subtree(r io.ReaderAt, offset, length int64, buf []byte) (Hash, error) {
 	return native.Combine(values), nil
 }
 
+// ReadBlockValues is BlockValues of what r has of o's piece i, read through buf, which has a multiple of BlockUnit bytes: a
+// piece may be long. A file that ends early fails with code Changed.
+func ReadBlockValues(r io.ReaderAt, o Object, i int, buf []byte) ([]Hash, error) {
+	offset, length := o.PieceRange(i)
+	values := make([]Hash, 0, BlockValueCount(o, i))
+	for {
+		data := buf[:min(int64(len(buf)), length)]
+		if err := readFull(r, data, offset); err != nil {
+			return nil, err
+		}
+		values = native.BlockValues(values, data, uint64(offset/chunk), BlockUnit)
+		offset, length = offset+int64(len(data)), length-int64(len(data))
+		if length == 0 {
+			return values, nil
+		}
+	}
+}
+
 // tailLefts yields, from the top down, the left subtrees beside the path to the last chunk: where each begins within
 // the last piece and how long it is, in bytes.
 func tailLefts(o Object) iter.Seq2[int64, int64] {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -81,6 +82,13 @@ func checkPieces(t *testing.T, o Object, m *Manifest, data []byte) {
 		}
 		if len(values) != BlockValueCount(o, i) || !m.VerifyBlockValues(o, i, values) {
 			t.Errorf("%d bytes: the %d block values of piece %d are refused", o.Size, len(values), i)
+		}
+		read, err := ReadBlockValues(bytes.NewReader(data), o, i, make([]byte, 3*BlockUnit))
+		if err != nil || !slices.Equal(read, values) {
+			t.Errorf("%d bytes: other block values of piece %d are read: %v", o.Size, i, err)
+		}
+		if _, err := ReadBlockValues(bytes.NewReader(data[:offset+length-1]), o, i, make([]byte, BlockUnit)); !errors.Is(err, Changed) {
+			t.Errorf("%d bytes: reading piece %d, whose last byte is missing: %v", o.Size, i, err)
 		}
 	}
 }

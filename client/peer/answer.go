@@ -93,17 +93,19 @@ func (c *served) hashes(m *wire.HashesRequest) (wire.Message, error) {
 	if len(content.Manifest().Pieces) == 0 && shoal.BlockValueCount(o, piece) == 1 {
 		return nil, shoal.Errorf(shoal.BadRequest, "the object is one block, whose only hash is the FileID (rule P13)")
 	}
-	offset, length := o.PieceRange(piece)
 	c.server.hashing.Lock()
 	defer c.server.hashing.Unlock()
-	data := make([]byte, length)
-	if n, err := content.ReadAt(data, offset); n < len(data) {
+	if c.server.hashed == nil {
+		c.server.hashed = make([]byte, hashedAtOnce)
+	}
+	values, err := shoal.ReadBlockValues(content, o, piece, c.server.hashed)
+	if err != nil {
 		if changed := c.check(member.item); changed != nil {
 			return nil, changed
 		}
 		return nil, fmt.Errorf("reading piece %d: %w", piece, err)
 	}
-	return &wire.HashesReply{Values: shoal.BlockValues(o, piece, data)}, nil
+	return &wire.HashesReply{Values: values}, nil
 }
 
 func (c *served) request(f wire.Frame) error {

@@ -19,7 +19,10 @@ import (
 	"shoal/wire"
 )
 
-const maxConnections = 512
+const (
+	maxConnections = 512
+	hashedAtOnce   = 256 << 10 // bytes of a piece that are read at a time for HASHES
+)
 
 // Server serves what is on a shelf to the peers that connect.
 type Server struct {
@@ -43,7 +46,8 @@ type Server struct {
 	sending  places
 	accepted atomic.Uint64 // connections, which numbers them
 
-	hashing sync.Mutex // held while a piece is read for HASHES: pieces may be long
+	hashing sync.Mutex // held while a piece is read for HASHES, as pieces may be long; guards hashed
+	hashed  []byte     // what of it is read at a time; nil before the first
 }
 
 // Run accepts connections until the context ends; it returns when all of them are closed. It owns l.
