@@ -6,10 +6,12 @@ MAKEFLAGS += --no-print-directory
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+T = 30s
+
 SCRIPTS := .ci/run scripts/*.sh scripts/lib/*.sh
 
 .NOTPARALLEL:
-.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm stress fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
+.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm stress fuzz fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -50,6 +52,9 @@ lint: setup-test native ## check the format, go vet, staticcheck and shellcheck
 	go vet -tags native ./...
 	$(STATICCHECK) -tags native ./...
 	shellcheck $(SCRIPTS)
+
+fuzz: setup-test native ## fuzz each target for T (T=30s), and say what was found
+	go run ./tests/fuzz -for $(T)
 
 clean: ## remove what was built
 	rm -rf bin build native/archive_hash.go

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/tests/bounds"
 )
 
 // FuzzEngine feeds an engine any events in any order. Whatever its owner does wrong, it does not panic, asks nobody for
@@ -14,50 +15,52 @@ func FuzzEngine(f *testing.F) {
 	f.Add([]byte{byte(PieceVerified), 1, 9, byte(Found), 1, 0, byte(PieceVerified), 1, 255, byte(Opened), 0, 255, byte(Tick), 40, 0})
 	f.Add([]byte{byte(Found), 1, 0, byte(Connected), 1, 0, byte(Have), 1, 30, byte(Opened), 0, 0, byte(Lost), 1, 0, byte(PieceBad), 1, 1})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		const pieces = 20
-		c := Config{Object: shoal.Object{Size: pieces * (256 << 10)}, Timeout: time.Minute, Seed: uint64(len(script))}
-		if len(script)%2 > 0 {
-			c.First, c.Count, c.InOrder, c.Reach = 3, 15, true, 4
-		}
-		e := New(c)
-		var now time.Duration
-		ended := false
-		for ; len(script) >= 3; script = script[3:] {
-			ev := Event{Kind: EventKind(script[0] % 24), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
-			switch ev.Kind {
-			case BlockArrived, Refused, BlockBad: // of what was asked for, or of anything
-				if p := e.peer(ev.Peer); p != nil && len(p.requests) > 0 && script[2]%4 > 0 {
-					r := p.requests[int(script[2])%len(p.requests)]
-					ev.Piece, ev.Begin, ev.Length = r.piece, r.begin, r.length
-				} else {
-					ev.Begin, ev.Length = int(int8(script[1]))<<12, int(int8(script[2]))<<12
-				}
-			case Budget:
-				ev.Length = int(script[2]) << 16
-			case Tick:
-				now += time.Duration(script[1]) * TickEvery
-			case Connected, Opened:
-				ev.Mute = script[1]%2 > 0
-				ev.Whole = script[2] == 255
-				ev.Bitfield = make([]byte, script[2]%5)
-				for i := range ev.Bitfield {
-					ev.Bitfield[i] = script[2]
-				}
+		bounds.Hold(t, len(script), func() {
+			const pieces = 20
+			c := Config{Object: shoal.Object{Size: pieces * (256 << 10)}, Timeout: time.Minute, Seed: uint64(len(script))}
+			if len(script)%2 > 0 {
+				c.First, c.Count, c.InOrder, c.Reach = 3, 15, true, 4
 			}
-			actions := e.Step(ev, nil)
-			if ended && len(actions) > 0 {
-				t.Fatalf("%v after the end", actions)
-			}
-			for _, a := range actions {
-				if a.Kind == Done || a.Kind == GiveUp || a.Kind == Fail {
-					ended = true
+			e := New(c)
+			var now time.Duration
+			ended := false
+			for ; len(script) >= 3; script = script[3:] {
+				ev := Event{Kind: EventKind(script[0] % 24), Now: now, Peer: id(script[1] % 5), Piece: int(int8(script[2]))}
+				switch ev.Kind {
+				case BlockArrived, Refused, BlockBad: // of what was asked for, or of anything
+					if p := e.peer(ev.Peer); p != nil && len(p.requests) > 0 && script[2]%4 > 0 {
+						r := p.requests[int(script[2])%len(p.requests)]
+						ev.Piece, ev.Begin, ev.Length = r.piece, r.begin, r.length
+					} else {
+						ev.Begin, ev.Length = int(int8(script[1]))<<12, int(int8(script[2]))<<12
+					}
+				case Budget:
+					ev.Length = int(script[2]) << 16
+				case Tick:
+					now += time.Duration(script[1]) * TickEvery
+				case Connected, Opened:
+					ev.Mute = script[1]%2 > 0
+					ev.Whole = script[2] == 255
+					ev.Bitfield = make([]byte, script[2]%5)
+					for i := range ev.Bitfield {
+						ev.Bitfield[i] = script[2]
+					}
 				}
-				if a.Kind == Request && (e.config.Object.CheckBlock(a.Piece, int64(a.Begin), int64(a.Length)) != nil || !e.proven) {
-					t.Fatalf("asks for %+v", a)
+				actions := e.Step(ev, nil)
+				if ended && len(actions) > 0 {
+					t.Fatalf("%v after the end", actions)
 				}
+				for _, a := range actions {
+					if a.Kind == Done || a.Kind == GiveUp || a.Kind == Fail {
+						ended = true
+					}
+					if a.Kind == Request && (e.config.Object.CheckBlock(a.Piece, int64(a.Begin), int64(a.Length)) != nil || !e.proven) {
+						t.Fatalf("asks for %+v", a)
+					}
+				}
+				e.check(t)
 			}
-			e.check(t)
-		}
+		})
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"shoal/rpclog"
+	"shoal/tests/bounds"
 )
 
 // FuzzLine makes lines of what strangers say: JSON that says the same, in one line, with nothing that a terminal obeys.
@@ -22,22 +23,24 @@ func FuzzLine(f *testing.F) {
 			Fields: []rpclog.Field{{Name: "f", Value: value}},
 		}
 		b := &rpclog.Batch{Sender: sender(9), First: 3, Entries: []rpclog.Entry{e, {Time: time.Unix(0, at)}}}
-		r := newRequest(b, Origin{Address: text, System: &System{Machine: text}})
-		defer r.release()
-		lines := strings.Split(string(r.lines), "\n")
+		clean := strings.ToValidUTF8(text, "\uFFFD")
+		asked := rpclog.Query{User: clean, Operation: strings.ToValidUTF8(value, "\uFFFD")}
+		var stored string
+		bounds.Hold(t, len(text)+len(value), func() {
+			r := newRequest(b, Origin{Address: text, System: &System{Machine: text}})
+			defer r.release()
+			stored = string(r.lines)
+			match, err := newFilter(asked)
+			if err != nil || text == clean && utf8.ValidString(value) && !match.match(r.lines[:strings.Index(stored, "\n")]) {
+				t.Errorf("%q does not match its own user and operation, %v", stored, err)
+			}
+		})
+		lines := strings.Split(stored, "\n")
 		if len(lines) != 3 || lines[2] != "" {
 			t.Fatalf("%d lines: %q", len(lines)-1, lines)
 		}
-		for _, c := range lines[0] {
-			if unicode.IsControl(c) || c == 0x2028 || c == 0x2029 {
-				t.Fatalf("%q in %q", c, lines[0])
-			}
-		}
-		if !utf8.ValidString(lines[0]) {
-			t.Fatalf("not UTF-8: %q", lines[0])
-		}
+		checkLine(t, lines[0])
 		l := decode(t, []byte(lines[0]))
-		clean := strings.ToValidUTF8(text, "\uFFFD")
 		if strings.Count(clean, "\uFFFD") == strings.Count(text, "\uFFFD") && (l.Message != clean || l.User != clean || l.From.Address != clean || l.From.AuthSys.Machine != clean) {
 			t.Errorf("%q is stored as %q", text, l.Message)
 		}
@@ -49,11 +52,20 @@ func FuzzLine(f *testing.F) {
 		if !ok || h.seq != 3 || h.process != 9 || string(h.level) != e.Level.String() || string(h.time) != timeText(e.Time) {
 			t.Errorf("the head of %q: %+v", lines[0], h)
 		}
-		match, err := newFilter(rpclog.Query{User: clean, Operation: strings.ToValidUTF8(value, "\uFFFD")})
-		if err != nil || text == clean && utf8.ValidString(value) && !match.match([]byte(lines[0])) {
-			t.Errorf("%q does not match its own user and operation, %v", lines[0], err)
-		}
 	})
+}
+
+// checkLine checks that a line is text, with nothing that a terminal obeys.
+func checkLine(t *testing.T, line string) {
+	t.Helper()
+	if !utf8.ValidString(line) {
+		t.Fatalf("not UTF-8: %q", line)
+	}
+	for _, c := range line {
+		if unicode.IsControl(c) || c == 0x2028 || c == 0x2029 {
+			t.Fatalf("%q in %q", c, line)
+		}
+	}
 }
 
 // checkValue compares a field's value, as it was sent, with what is stored of it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vmware/go-nfs-client/nfs/rpc"
 
+	"shoal/tests/bounds"
 	"shoal/xdr"
 )
 
@@ -50,27 +51,29 @@ func FuzzRecords(f *testing.F) {
 	f.Add([]byte{0x80, 0, 4, 1})
 	const limit = 1 << 10
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := newRecordReader(&source{conn: stream{Reader: bytes.NewReader(b)}}, limit)
-		var buf []byte
-		for {
-			var err error
-			buf, err = in.next(buf)
-			want, rest, whole := specRecord(b)
-			switch {
-			case err == nil && (!whole || !bytes.Equal(buf, want)):
-				t.Fatalf("%x instead of %x, %v", buf, want, whole)
-			case err == io.EOF && len(b) > 0, err == io.ErrUnexpectedEOF && whole:
-				t.Fatalf("%v with %d bytes left", err, len(b))
-			case errors.Is(err, ErrRecord) && whole && len(want) <= limit && len(b) < 4*maxFragments:
-				t.Fatalf("%v: %d bytes", err, len(want))
-			case len(buf) > limit:
-				t.Fatalf("a record of %d bytes", len(buf))
+		bounds.Hold(t, len(b), func() {
+			in := newRecordReader(&source{conn: stream{Reader: bytes.NewReader(b)}}, limit)
+			var buf []byte
+			for {
+				var err error
+				buf, err = in.next(buf)
+				want, rest, whole := specRecord(b)
+				switch {
+				case err == nil && (!whole || !bytes.Equal(buf, want)):
+					t.Fatalf("%x instead of %x, %v", buf, want, whole)
+				case err == io.EOF && len(b) > 0, err == io.ErrUnexpectedEOF && whole:
+					t.Fatalf("%v with %d bytes left", err, len(b))
+				case errors.Is(err, ErrRecord) && whole && len(want) <= limit && len(b) < 4*maxFragments:
+					t.Fatalf("%v: %d bytes", err, len(want))
+				case len(buf) > limit:
+					t.Fatalf("a record of %d bytes", len(buf))
+				}
+				if err != nil {
+					return
+				}
+				b = rest
 			}
-			if err != nil {
-				return
-			}
-			b = rest
-		}
+		})
 	})
 }
 
@@ -86,34 +89,36 @@ func FuzzCall(f *testing.F) {
 	s := testServer()
 	s.Program.Handle = func(context.Context, *Call, []byte) ([]byte, error) { return nil, ErrGarbageArgs }
 	f.Fuzz(func(t *testing.T, b []byte) {
-		call := Call{Remote: &net.TCPAddr{}}
-		if parseCall(b, &call) == nil && call.Credential.Flavor == AuthNone {
-			head, err := appendCall(nil, call.XID, rpc.Header{Prog: call.Program, Vers: call.Version, Proc: call.Procedure})
-			if err != nil || !bytes.HasPrefix(b, head[:len(head)-12]) || !bytes.HasSuffix(b, call.Args) {
-				t.Errorf("%x was read as %+v, which is %x", b, call, head)
-			}
-		}
-		if sys := call.Credential.Sys; sys != nil {
-			if body, err := sys.encode(); err != nil || !bytes.Contains(b, body) {
-				t.Errorf("%x was read as %+v, %v", b, sys, err)
-			}
-		}
-		for _, s := range []*Server{s, secure} {
-			out, upgrade, err := s.answer(t.Context(), &call, b, nil)
-			if err != nil {
-				if len(out) > 0 || !errors.Is(err, errNotCall) {
-					t.Errorf("%x, %v", out, err)
+		bounds.Hold(t, len(b), func() {
+			call := Call{Remote: &net.TCPAddr{}}
+			if parseCall(b, &call) == nil && call.Credential.Flavor == AuthNone {
+				head, err := appendCall(nil, call.XID, rpc.Header{Prog: call.Program, Vers: call.Version, Proc: call.Procedure})
+				if err != nil || !bytes.HasPrefix(b, head[:len(head)-12]) || !bytes.HasSuffix(b, call.Args) {
+					t.Errorf("%x was read as %+v, which is %x", b, call, head)
 				}
-				continue
 			}
-			if len(out) > len(b) {
-				t.Errorf("%d bytes in reply to %d", len(out), len(b))
+			if sys := call.Credential.Sys; sys != nil {
+				if body, err := sys.encode(); err != nil || !bytes.Contains(b, body) {
+					t.Errorf("%x was read as %+v, %v", b, sys, err)
+				}
 			}
-			r, err := parseReply(out)
-			if err != nil || r.xid != binary.BigEndian.Uint32(b) || upgrade != (r.verifier == startTLS) {
-				t.Errorf("the reply %x is read as %+v, %v", out, r, err)
+			for _, s := range []*Server{s, secure} {
+				out, upgrade, err := s.answer(t.Context(), &call, b, nil)
+				if err != nil {
+					if len(out) > 0 || !errors.Is(err, errNotCall) {
+						t.Errorf("%x, %v", out, err)
+					}
+					continue
+				}
+				if len(out) > len(b) {
+					t.Errorf("%d bytes in reply to %d", len(out), len(b))
+				}
+				r, err := parseReply(out)
+				if err != nil || r.xid != binary.BigEndian.Uint32(b) || upgrade != (r.verifier == startTLS) {
+					t.Errorf("the reply %x is read as %+v, %v", out, r, err)
+				}
 			}
-		}
+		})
 	})
 }
 
@@ -123,31 +128,33 @@ func FuzzReply(f *testing.F) {
 	}
 	f.Add(unhex(f, started))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := parseReply(b)
-		if err != nil {
-			if !errors.Is(err, xdr.ErrMalformed) {
-				t.Error(err)
-			}
-			return
-		}
-		var again []byte
-		if r.err != nil {
-			again = appendError(nil, r.xid, r.err)
-			if a, ok := errors.AsType[*AcceptError](r.err); ok && r.verifier != "" {
-				again = xdr.AppendUint32(appendAccepted(nil, r.xid, r.verifier), uint32(a.Stat))
-				if a.Stat == ProgMismatch {
-					again = xdr.AppendUint32(xdr.AppendUint32(again, a.Low), a.High)
+		bounds.Hold(t, len(b), func() {
+			r, err := parseReply(b)
+			if err != nil {
+				if !errors.Is(err, xdr.ErrMalformed) {
+					t.Error(err)
 				}
+				return
 			}
-		} else {
-			again = append(appendSuccess(nil, r.xid, r.verifier), r.results...)
-		}
-		if len(b) > 12 && b[11] == statAccepted {
-			copy(again[12:16], b[12:16]) // the verifier's flavor means nothing
-		}
-		if !bytes.Equal(again, b) {
-			t.Errorf("%x is read as %+v, which is %x", b, r, again)
-		}
+			var again []byte
+			if r.err != nil {
+				again = appendError(nil, r.xid, r.err)
+				if a, ok := errors.AsType[*AcceptError](r.err); ok && r.verifier != "" {
+					again = xdr.AppendUint32(appendAccepted(nil, r.xid, r.verifier), uint32(a.Stat))
+					if a.Stat == ProgMismatch {
+						again = xdr.AppendUint32(xdr.AppendUint32(again, a.Low), a.High)
+					}
+				}
+			} else {
+				again = append(appendSuccess(nil, r.xid, r.verifier), r.results...)
+			}
+			if len(b) > 12 && b[11] == statAccepted {
+				copy(again[12:16], b[12:16]) // the verifier's flavor means nothing
+			}
+			if !bytes.Equal(again, b) {
+				t.Errorf("%x is read as %+v, which is %x", b, r, again)
+			}
+		})
 	})
 }
 

@@ -312,39 +312,6 @@ func TestAdmit(t *testing.T) {
 	connect(t, h).close()
 }
 
-// Whatever a client sends, the session ends in order.
-func FuzzSession(f *testing.F) {
-	f.Add(wire.AppendRequest(nil, wire.KindPing, 3, &wire.Empty{}))
-	f.Add(wire.AppendRequest(nil, wire.KindPublish, 3, &wire.Publish{Sequence: 1, Group: shoal.Public, Name: "a", Content: objectOf(1)}))
-	f.Add(wire.AppendRequest(nil, wire.KindUnpublish, 3, &wire.Unpublish{Sequence: 2, Group: shoal.Public, Name: "a", File: objectOf(1).ID}))
-	f.Add(wire.AppendRequest(nil, wire.KindList, 3, &wire.List{Group: shoal.Public, Limit: 1000}))
-	f.Add(wire.AppendRequest(nil, wire.KindLookup, 3, &wire.Lookup{Group: shoal.Public, Name: "a"}))
-	f.Add(wire.AppendRequest(nil, wire.KindAnnounce, 3, &wire.Announce{Offers: []wire.Offer{offerOf(1, 1)}}))
-	f.Add(wire.AppendEvent(nil, wire.KindBye, &wire.Bye{}))
-	h, key := newState(f).serve(newHost(overPlaintext)), identity.NewKey()
-	enrol(f, h, key)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c := connect(t, h, key)
-		c.write(b)
-		must(t, c.nc.(interface{ CloseWrite() error }).CloseWrite())
-		if err := <-c.ended; err == nil {
-			t.Error("ended without a reason")
-		}
-		for {
-			f, err := c.conn.ReadFrame()
-			if err != nil {
-				if err != io.EOF {
-					t.Errorf("the replies end with %v", err)
-				}
-				return
-			}
-			if err := wire.Decode(f.Body, wire.NewMessage(f.Header)); err != nil {
-				t.Errorf("%v cannot be read: %v", f.Header, err)
-			}
-		}
-	})
-}
-
 // One LOOKUP with 50 of 200 sources, through the registry, the swarms and the session, without the network.
 func BenchmarkLookup(b *testing.B) {
 	h := newHost(overPlaintext)

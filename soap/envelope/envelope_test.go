@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"shoal/tests/bounds"
 )
 
 const (
@@ -152,34 +154,36 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := Read(bytes.NewReader(b))
-		if err != nil {
-			return
-		}
-		if len(m.Fields) > MaxFields {
-			t.Errorf("%d fields", len(m.Fields))
-		}
-		text := `<?xml version="1.0"?>` + start + element(m.Name, func() (content string) {
-			for _, f := range m.Fields {
-				if len(f.Text) > maxToken {
-					t.Errorf("a text of %d bytes", len(f.Text))
-				}
-				content += element(f.Name, func() string {
-					inner := ""
-					if f.Nested {
-						inner = "<n/>"
-					}
-					return escaped(f.Text) + inner
-				})
+		bounds.Hold(t, len(b), func() {
+			m, err := Read(bytes.NewReader(b))
+			if err != nil {
+				return
 			}
-			return content
-		}) + end
-		if len(text) > maxToken {
-			return // escaping makes longer
-		}
-		if again, err := Read(strings.NewReader(text)); err != nil || !reflect.DeepEqual(again, m) {
-			t.Errorf("%q\nis %+v\nand written again %+v, %v", b, m, again, err)
-		}
+			if len(m.Fields) > MaxFields {
+				t.Errorf("%d fields", len(m.Fields))
+			}
+			text := `<?xml version="1.0"?>` + start + element(m.Name, func() (content string) {
+				for _, f := range m.Fields {
+					if len(f.Text) > maxToken {
+						t.Errorf("a text of %d bytes", len(f.Text))
+					}
+					content += element(f.Name, func() string {
+						inner := ""
+						if f.Nested {
+							inner = "<n/>"
+						}
+						return escaped(f.Text) + inner
+					})
+				}
+				return content
+			}) + end
+			if len(text) > maxToken {
+				return // escaping makes longer
+			}
+			if again, err := Read(strings.NewReader(text)); err != nil || !reflect.DeepEqual(again, m) {
+				t.Errorf("%q\nis %+v\nand written again %+v, %v", b, m, again, err)
+			}
+		})
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"unicode/utf16"
 
 	"shoal"
+	"shoal/tests/bounds"
 )
 
 func encoded(t *testing.T, encode func(*bytes.Buffer) error) []byte {
@@ -229,13 +230,15 @@ func FuzzFacts(f *testing.F) {
 		f.Add("a.docx", int64(1<<40), []byte(s))
 	}
 	f.Fuzz(func(t *testing.T, name string, size int64, head []byte) {
-		got := Of(shoal.Name(name), size, head)
-		if err := got.Validate(); err != nil {
-			t.Error(err)
-		}
-		if got.State != shoal.Known || got.MediaType == "" || got.Category == "" || (got.Width == 0) != (got.Height == 0) {
-			t.Errorf("%+v", got)
-		}
+		bounds.Hold(t, len(name)+len(head), func() {
+			got := Of(shoal.Name(name), size, head)
+			if err := got.Validate(); err != nil {
+				t.Error(err)
+			}
+			if got.State != shoal.Known || got.MediaType == "" || got.Category == "" || (got.Width == 0) != (got.Height == 0) {
+				t.Errorf("%+v", got)
+			}
+		})
 	})
 }
 

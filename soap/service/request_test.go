@@ -12,6 +12,7 @@ import (
 
 	"shoal/soap"
 	"shoal/soap/envelope"
+	"shoal/tests/bounds"
 )
 
 func TestHTTP(t *testing.T) {
@@ -75,25 +76,27 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Add([]byte(enrich), soap.Namespace+"#Stamp")
 	f.Fuzz(func(t *testing.T, body []byte, action string) {
-		request, err := http.NewRequest(http.MethodPost, "http://localhost"+soap.Path, bytes.NewReader(body))
-		must(t, err)
-		request.Header = http.Header{"Content-Type": {"text/xml"}, "Soapaction": {action}}
-		w := &recorder{header: http.Header{}}
-		s.ServeHTTP(w, request)
-		if w.status == http.StatusRequestEntityTooLarge && len(body) > maxBody {
-			return
-		}
-		m, err := envelope.Read(&w.body)
-		if err != nil {
-			t.Fatalf("%d, %v", w.status, err)
-		}
-		fault := m.Name == xml.Name{Space: envelope.Namespace, Local: "Fault"}
-		if fault != (w.status == 500) || !fault && w.status != 200 {
-			t.Errorf("%v with status %d", m.Name, w.status)
-		}
-		if fault && m.Fields[0].Text == "soap:Server" {
-			t.Errorf("the fault is the service's own: %s", m.Fields[1].Text)
-		}
+		bounds.Hold(t, len(body)+len(action), func() {
+			request, err := http.NewRequest(http.MethodPost, "http://localhost"+soap.Path, bytes.NewReader(body))
+			must(t, err)
+			request.Header = http.Header{"Content-Type": {"text/xml"}, "Soapaction": {action}}
+			w := &recorder{header: http.Header{}}
+			s.ServeHTTP(w, request)
+			if w.status == http.StatusRequestEntityTooLarge && len(body) > maxBody {
+				return
+			}
+			m, err := envelope.Read(&w.body)
+			if err != nil {
+				t.Fatalf("%d, %v", w.status, err)
+			}
+			fault := m.Name == xml.Name{Space: envelope.Namespace, Local: "Fault"}
+			if fault != (w.status == 500) || !fault && w.status != 200 {
+				t.Errorf("%v with status %d", m.Name, w.status)
+			}
+			if fault && m.Fields[0].Text == "soap:Server" {
+				t.Errorf("the fault is the service's own: %s", m.Fields[1].Text)
+			}
+		})
 	})
 }
 
