@@ -22,6 +22,7 @@ import (
 // knocker has the key and a ticket of a device, and asks a source with them to be let into a swarm.
 type knocker struct {
 	key            *identity.Key
+	transport      identity.Transport
 	source         string
 	join           wire.Join
 	served, denied atomic.Int64
@@ -36,7 +37,7 @@ func (l *lab) knocker(state string, source *peer, o shoal.Object) *knocker {
 	}
 	ctx, cancel := context.WithCancel(l.Context())
 	t := tracker.New(tracker.Config{
-		Server: l.address, Key: key, Transport: identity.Transport{Security: wire.TLS}, Log: zerolog.Nop(),
+		Server: l.address, Key: key, Transport: l.transport(), Log: zerolog.Nop(),
 		Accept: func(*wire.HelloReply) error { return nil },
 	})
 	var run sync.WaitGroup
@@ -47,7 +48,7 @@ func (l *lab) knocker(state string, source *peer, o shoal.Object) *knocker {
 	if err != nil {
 		l.Fatal(err)
 	}
-	return &knocker{key: key, source: source.address, join: wire.Join{Swarm: shoal.Swarm{Group: "lab", Object: o}, Ticket: ticket}}
+	return &knocker{key: key, transport: l.transport(), source: source.address, join: wire.Join{Swarm: shoal.Swarm{Group: "lab", Object: o}, Ticket: ticket}}
 }
 
 // knock asks once. The error has code Unreachable where nobody answers.
@@ -57,7 +58,7 @@ func (k *knocker) knock(ctx context.Context) error {
 		return shoal.Errorf(shoal.Unreachable, "%w", err)
 	}
 	e, err := identity.Initiator{
-		Key: k.key, Wanted: wire.ServicePeer, Transport: identity.Transport{Security: wire.TLS},
+		Key: k.key, Wanted: wire.ServicePeer, Transport: k.transport,
 		Accept: func(*wire.HelloReply) error { return nil },
 	}.Open(ctx, nc)
 	if err != nil {

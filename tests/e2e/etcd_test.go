@@ -14,7 +14,6 @@ import (
 	"shoal"
 	"shoal/client"
 	"shoal/client/tracker"
-	"shoal/identity"
 	"shoal/wire"
 )
 
@@ -81,7 +80,7 @@ func (s *twoServers) reads(state, line string, args ...string) result {
 func (s *twoServers) session(state string) *tracker.Tracker {
 	s.Helper()
 	c, err := client.Open(s.Context(), client.Config{
-		Server: s.address, State: s.path("state", state), Transport: identity.Transport{Security: wire.TLS}, Log: zerolog.Nop(),
+		Server: s.address, State: s.path("state", state), Transport: s.transport(), Log: zerolog.Nop(),
 	}, client.Silent, nil)
 	if err != nil {
 		s.Fatal(err)

@@ -60,6 +60,7 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 	if err != nil {
 		w.Fatal(err)
 	}
+	exempt(w.T, listener.Addr())
 	s := &scripted{
 		w: w, key: identity.NewKey(), listener: listener, swarm: shoal.Swarm{Group: shoal.Public, Object: object},
 		manifest: manifest, content: content, script: plot, conns: map[net.Conn]struct{}{}, asked: make(chan struct{}),
@@ -67,7 +68,7 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 	w.enrol(s.key.Device())
 	at := netip.MustParseAddrPort(listener.Addr().String())
 	s.tracker = w.session(s.key, func(netip.Addr) []identity.Candidate {
-		return []identity.Candidate{{Security: wire.TLS, Addr: at}}
+		return []identity.Candidate{{Security: w.transport().Security, Addr: at}}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
@@ -96,7 +97,7 @@ func (w *world) session(key *identity.Key, addresses func(netip.Addr) []identity
 		w.Fatal(err)
 	}
 	return tracker.New(tracker.Config{
-		Server: w.address, Key: key, Transport: identity.Transport{Security: wire.TLS},
+		Server: w.address, Key: key, Transport: w.transport(),
 		Accept: func(r *wire.HelloReply) error {
 			return identity.VerifyServer(r.Certificate, realm, r.Identity, time.Now())
 		},
@@ -130,7 +131,7 @@ func (s *scripted) accept() {
 		s.mu.Unlock()
 		s.run.Go(func() {
 			defer nc.Close()
-			responder := identity.Responder{Key: s.key, Serves: wire.ServicePeer, Transport: identity.Transport{Security: wire.TLS}}
+			responder := identity.Responder{Key: s.key, Serves: wire.ServicePeer, Transport: s.w.transport()}
 			e, err := responder.Accept(context.Background(), nc)
 			if err == nil {
 				err = s.converse(e.Conn)

@@ -16,7 +16,7 @@ func TestSourceDies(t *testing.T) {
 		t.Run(how.name, func(t *testing.T) {
 			t.Parallel()
 			w := bareWorld(t)
-			w.plaintext = how.plaintext
+			w.plaintext = unlessCaptured(how.plaintext)
 			w.startServer("127.0.0.1:0")
 			content := random(24*mib+1, 1)
 			peers := w.seeds("file", content, "a", "b", "c", "d")

@@ -14,7 +14,9 @@ import (
 
 	"shoal"
 	"shoal/client"
+	"shoal/identity"
 	"shoal/server"
+	"shoal/wire"
 )
 
 // world is a server and what belongs to it: peers, commands, and a folder with everything.
@@ -43,7 +45,7 @@ func newWorld(t *testing.T) *world {
 
 // bareWorld is a world without a server.
 func bareWorld(t *testing.T) *world {
-	w := &world{T: t, binary: shoalBinary, dir: t.TempDir(), enrolled: map[string]bool{}}
+	w := &world{T: t, binary: shoalBinary, plaintext: unlessCaptured(""), dir: t.TempDir(), enrolled: map[string]bool{}}
 	t.Cleanup(w.inspect)
 	return w
 }
@@ -103,6 +105,14 @@ func (w *world) enrolState(state string, args []string) {
 		w.Fatal(err)
 	}
 	w.enrol(device)
+}
+
+// transport is that of devices which the test plays.
+func (w *world) transport() identity.Transport {
+	if w.plaintext == "" {
+		return identity.Transport{Security: wire.TLS}
+	}
+	return identity.Transport{Security: wire.Plaintext}
 }
 
 // restartServer starts a server that was killed again, at the same address.
