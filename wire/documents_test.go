@@ -14,6 +14,18 @@ import (
 	"shoal/wire/spec"
 )
 
+// The mutations are the messages whose first member is a sequence number.
+func TestMutations(t *testing.T) {
+	s := loadSpec(t)
+	for _, k := range s.Kinds {
+		row := kinds[Kind(k.Number)]
+		want := s.Types[k.Request] != nil && s.Types[k.Request].Fields[0].Name == "sequence"
+		if got := Sequence(row.request()); (got != nil) != want {
+			t.Errorf("%s has a sequence number: %t", k.Name, want)
+		}
+	}
+}
+
 func TestKindsAgreeWithDocument(t *testing.T) {
 	s := loadSpec(t)
 	if len(s.Kinds) != len(kinds) {

@@ -47,6 +47,33 @@ type Message interface {
 	decode(d *xdr.Decoder)
 }
 
+// Sequence is where a mutation has its sequence number (rule S1); nil for other messages.
+func Sequence(m Message) *uint64 {
+	switch m := m.(type) {
+	case *Publish:
+		return &m.Sequence
+	case *Unpublish:
+		return &m.Sequence
+	case *Register:
+		return &m.Sequence
+	case *Login:
+		return &m.Sequence
+	case *Logout:
+		return &m.Sequence
+	case *Account:
+		return &m.Sequence
+	case *PasswordChange:
+		return &m.Sequence
+	case *GroupChange:
+		return &m.Sequence
+	case *Invite:
+		return &m.Sequence
+	case *StopShare:
+		return &m.Sequence
+	}
+	return nil
+}
+
 // Service is what an initiator wants to talk to.
 type Service uint32
 

@@ -21,7 +21,7 @@ func (t *Tracker) secretly(ctx context.Context, kind wire.Kind, m, reply wire.Me
 // needed; Exists for a name that is taken, or a device that is enrolled already.
 func (t *Tracker) Register(ctx context.Context, user string, password, code []byte, label string) (shoal.Group, error) {
 	var reply wire.RegisterReply
-	m := wire.Register{Sequence: t.nextSequence(), User: user, Password: password, Code: code, Label: label}
+	m := wire.Register{User: user, Password: password, Code: code, Label: label}
 	err := t.secretly(ctx, wire.KindRegister, &m, &reply)
 	return reply.Group, err
 }
@@ -29,20 +29,20 @@ func (t *Tracker) Register(ctx context.Context, user string, password, code []by
 // Login enrols this device as a user's. Errors have the code Denied for a wrong password or user, Limit for too many
 // attempts, Exists where the device is another user's.
 func (t *Tracker) Login(ctx context.Context, user string, password []byte, label string) error {
-	m := wire.Login{Sequence: t.nextSequence(), User: user, Password: password, Label: label}
+	m := wire.Login{User: user, Password: password, Label: label}
 	return t.secretly(ctx, wire.KindLogin, &m, &wire.MutationReply{})
 }
 
 // ChangePassword replaces the password of this device's user, which is was up to then. The devices stay enrolled. Errors
 // have the code Denied where was is wrong, Limit for too many attempts.
 func (t *Tracker) ChangePassword(ctx context.Context, was, password []byte) error {
-	m := wire.PasswordChange{Sequence: t.nextSequence(), Was: was, Password: password}
+	m := wire.PasswordChange{Was: was, Password: password}
 	return t.secretly(ctx, wire.KindPassword, &m, &wire.MutationReply{})
 }
 
 // Logout ends this device's enrolment.
 func (t *Tracker) Logout(ctx context.Context) error {
-	return t.call(ctx, wire.KindLogout, &wire.Logout{Sequence: t.nextSequence()}, &wire.MutationReply{})
+	return t.call(ctx, wire.KindLogout, &wire.Logout{}, &wire.MutationReply{})
 }
 
 // Whoami returns what this device is enrolled as. The error has code Denied where it is nobody's.
@@ -78,19 +78,18 @@ func (t *Tracker) RevokeDevice(ctx context.Context, device shoal.DeviceID) error
 }
 
 func (t *Tracker) account(ctx context.Context, m wire.Account) error {
-	m.Sequence = t.nextSequence()
 	return t.call(ctx, wire.KindAccount, &m, &wire.MutationReply{})
 }
 
 // ChangeGroup carries out a verb on a group; user is "" but where the verb names one.
 func (t *Tracker) ChangeGroup(ctx context.Context, verb wire.GroupVerb, group shoal.Group, user string) error {
-	m := wire.GroupChange{Sequence: t.nextSequence(), Verb: verb, Group: group, User: user}
+	m := wire.GroupChange{Verb: verb, Group: group, User: user}
 	return t.call(ctx, wire.KindGroup, &m, &wire.MutationReply{})
 }
 
 // CreateGroup makes a group that this device's user owns, whose transfers go on without a server for grace seconds.
 func (t *Tracker) CreateGroup(ctx context.Context, group shoal.Group, grace uint32) error {
-	m := wire.GroupChange{Sequence: t.nextSequence(), Verb: wire.CreateGroup, Group: group, Grace: grace}
+	m := wire.GroupChange{Verb: wire.CreateGroup, Group: group, Grace: grace}
 	return t.call(ctx, wire.KindGroup, &m, &wire.MutationReply{})
 }
 
@@ -144,13 +143,13 @@ func (t *Tracker) Reports(ctx context.Context, group shoal.Group) (reported []wi
 // Invite lets one who knows the code with this SHA-256 register and be in the group, until expires, in milliseconds
 // since 1970 UTC. Like the code itself, it goes over TLS only.
 func (t *Tracker) Invite(ctx context.Context, group shoal.Group, codeHash [32]byte, expires int64) error {
-	m := wire.Invite{Sequence: t.nextSequence(), Group: group, CodeHash: codeHash, Expires: expires}
+	m := wire.Invite{Group: group, CodeHash: codeHash, Expires: expires}
 	return t.secretly(ctx, wire.KindInvite, &m, &wire.MutationReply{})
 }
 
 // StopShare says that no copy of this device's user is offered any more of what name stands for, which is file.
 func (t *Tracker) StopShare(ctx context.Context, group shoal.Group, name shoal.Name, file shoal.FileID) error {
-	m := wire.StopShare{Sequence: t.nextSequence(), Group: group, Name: name, File: file}
+	m := wire.StopShare{Group: group, Name: name, File: file}
 	return t.call(ctx, wire.KindStopShare, &m, &wire.MutationReply{})
 }
 

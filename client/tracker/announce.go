@@ -147,9 +147,7 @@ func (t *Tracker) publishAgain(ctx context.Context, l *link.Link, is label, p pu
 	if err != nil {
 		return err
 	}
-	m := wire.Publish{
-		Sequence: t.nextSequence(), Group: is.group, Name: is.name, Content: p.object, Head: p.sample.of(p.object),
-	}
+	m := wire.Publish{Group: is.group, Name: is.name, Content: p.object, Head: p.sample.of(p.object)}
 	// Whoever takes the name away forgets it before asking the server, so that either nothing is sent here any more, or
 	// their request comes after this one.
 	t.mu.Lock()
@@ -157,6 +155,7 @@ func (t *Tracker) publishAgain(ctx context.Context, l *link.Link, is label, p pu
 		t.mu.Unlock()
 		return nil
 	}
+	m.Sequence = t.nextSequence()
 	publishing := l.Begin(wire.KindPublish, &m)
 	t.mu.Unlock()
 	return publishing.Wait(ctx, &wire.MutationReply{})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/client/link"
 	"shoal/identity"
 	"shoal/wire"
 )
@@ -43,7 +44,7 @@ func (t *Tracker) Publish(ctx context.Context, group shoal.Group, name shoal.Nam
 }
 
 func (t *Tracker) publish(ctx context.Context, m *wire.Publish, sample Sample) error {
-	m.Sequence, m.Head = t.nextSequence(), sample.of(m.Content)
+	m.Head = sample.of(m.Content)
 	if err := t.call(ctx, wire.KindPublish, m, &wire.MutationReply{}); err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (t *Tracker) Forget(group shoal.Group, name shoal.Name) {
 // Unpublish takes name away if it stands for file. The error has code NotFound where it does not.
 func (t *Tracker) Unpublish(ctx context.Context, group shoal.Group, name shoal.Name, file shoal.FileID) error {
 	t.Forget(group, name)
-	m := wire.Unpublish{Sequence: t.nextSequence(), Group: group, Name: name, File: file}
+	m := wire.Unpublish{Group: group, Name: name, File: file}
 	return t.call(ctx, wire.KindUnpublish, &m, &wire.MutationReply{})
 }
 
@@ -149,14 +150,23 @@ func (t *Tracker) Log(ctx context.Context, m *wire.Log) (*wire.LogReply, error) 
 	return reply, nil
 }
 
+// begin asks the server. A mutation gets its number when it is sent for the first time, so that numbers go up on the wire
+// (rule S1).
+func (t *Tracker) begin(l *link.Link, kind wire.Kind, m wire.Message) link.Calling {
+	if sequence := wire.Sequence(m); sequence != nil && *sequence == 0 {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		*sequence = t.nextSequence()
+	}
+	return l.Begin(kind, m)
+}
+
 // nextSequence numbers this device's mutations. Several processes of a device share the numbers, so they follow the
-// clock.
+// clock. mu is held.
 func (t *Tracker) nextSequence() uint64 {
 	if t.config.Sequence != nil {
 		return t.config.Sequence()
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.sequence = max(t.sequence+1, uint64(time.Now().UnixNano()))
 	return t.sequence
 }

@@ -3,6 +3,7 @@ package tracker
 import (
 	"bytes"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,8 @@ func TestSample(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {
 		tr, _ := s.track(nil)
 		is := func(b string) Sample { return func() []byte { return []byte(b) } }
-		now := "abc"
+		var now atomic.Value
+		now.Store("abc")
 		long := shoal.Object{ID: shoal.FileID{9}, Size: 5000}
 		full := strings.Repeat("x", shoal.MaxHead)
 		for _, p := range []struct {
@@ -36,7 +38,7 @@ func TestSample(t *testing.T) {
 			object shoal.Object
 			sample Sample
 		}{
-			{"changing", object(3), func() []byte { return []byte(now) }},
+			{"changing", object(3), func() []byte { return []byte(now.Load().(string)) }},
 			{"withheld", object(3), nil},
 			{"unreadable", object(3), is("")},
 			{"short", object(3), is("ab")},
@@ -61,7 +63,7 @@ func TestSample(t *testing.T) {
 			}
 		}
 		check()
-		now = "xyz"
+		now.Store("xyz")
 		want["changing"] = "xyz"
 		s.hangUp()
 		s.set(true)

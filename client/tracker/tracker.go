@@ -253,7 +253,7 @@ func (t *Tracker) call(ctx context.Context, kind wire.Kind, m, reply wire.Messag
 		if err != nil {
 			return err
 		}
-		err = l.Call(ctx, kind, m, reply)
+		err = t.begin(l, kind, m).Wait(ctx, reply)
 		var lost *link.LostError
 		if !errors.As(err, &lost) || errors.Is(err, shoal.BadRequest) && !lost.Unsent || ctx.Err() != nil {
 			return err

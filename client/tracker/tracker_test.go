@@ -1,8 +1,10 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -113,6 +115,27 @@ func TestMutationIsRetried(t *testing.T) {
 			})
 		})
 	}
+}
+
+// However many mutations begin at once, each that is sent has a higher number than those before it (rule S1).
+func TestMutationsAreSentInOrder(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		must(t, tr.Ping(t.Context()))
+		var all sync.WaitGroup
+		const many = 500
+		for i := range many {
+			all.Go(func() {
+				must(t, tr.Publish(t.Context(), shoal.Public, shoal.Name(fmt.Sprint(i)), object(1), nil))
+			})
+		}
+		all.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.published) < many || !slices.IsSortedFunc(s.published, func(a, b wire.Publish) int { return cmp.Compare(a.Sequence, b.Sequence) }) {
+			t.Errorf("%d were sent, not in the order of their numbers", len(s.published))
+		}
+	})
 }
 
 // An error that the server answers is no reason to ask again; neither is a rule that was broken.
