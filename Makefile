@@ -16,8 +16,8 @@ SCRIPTS := .ci/run scripts/*.sh scripts/lib/*.sh
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
-build: native ## build bin/shoal
-	go build -tags native -o bin/shoal ./cmd/shoal
+build: native ## build bin/shoal and bin/shoal-trace
+	go build -tags native -o bin/ ./cmd/shoal ./cmd/shoal-trace
 
 run: build ## see it work: a server and four peers here, a file fetched from all four (FILE=… for one of yours)
 	@scripts/demo.sh "$$FILE"

@@ -48,6 +48,16 @@ func checkLabel(what, s string, limit int) error {
 	return nil
 }
 
+// Printable is s with a question mark for everything that a terminal would obey, and that is no UTF-8.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if forbiddenInText(r) || r == unicode.ReplacementChar {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
 // forbiddenInLabel reports separators, and what no text from a stranger may have. The joiners of emoji are allowed.
 func forbiddenInLabel(r rune) bool { return r == '/' || r == '\\' || forbiddenInText(r) }
 

@@ -63,7 +63,7 @@ func (c *common) say(event map[string]any, format string, args ...any) {
 		printJSON(event)
 		return
 	}
-	fmt.Println(printable(fmt.Sprintf(format, args...)))
+	fmt.Println(shoal.Printable(fmt.Sprintf(format, args...)))
 }
 
 // deviceLabel is how a device is called unless its user says otherwise: as its machine is.

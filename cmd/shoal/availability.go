@@ -53,5 +53,5 @@ func waitText(missing []shoal.Span, o shoal.Object) string {
 
 // warn tells something beside what was asked for.
 func warn(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "shoal: warning: %s\n", printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(os.Stderr, "shoal: warning: %s\n", shoal.Printable(fmt.Sprintf(format, args...)))
 }

@@ -79,7 +79,7 @@ func catOne(ctx context.Context, cl *client.Client, request client.Get, target s
 	request.Found = func(name shoal.Name, o shoal.Object, _ string) {
 		counted.object = o
 		wanted, _ := request.Range.In(o) // it was found to be in it
-		counted.begin(printable(string(name)), wanted.Length())
+		counted.begin(shoal.Printable(string(name)), wanted.Length())
 	}
 	request.Report = counted.report
 	return cl.Cat(ctx, request, counted)

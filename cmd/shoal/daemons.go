@@ -173,12 +173,12 @@ func printJSON(event any) {
 
 // escaped writes the characters of a JSON text that printable replaces as escapes: they are in strings.
 func escaped(line string) string {
-	if printable(line) == line {
+	if shoal.Printable(line) == line {
 		return line
 	}
 	var b strings.Builder
 	for _, r := range line {
-		if r != unicode.ReplacementChar && printable(string(r)) != string(r) {
+		if r != unicode.ReplacementChar && shoal.Printable(string(r)) != string(r) {
 			fmt.Fprintf(&b, `\u%04x`, r)
 			continue
 		}

@@ -91,7 +91,7 @@ func newAlter(how client.Alteration, short string) *cobra.Command {
 				if c.json {
 					printJSON(downloadEvent(d))
 				} else {
-					fmt.Printf("%d  %s  %s\n", d.ID, d.State, printable(targetOf(d)))
+					fmt.Printf("%d  %s  %s\n", d.ID, d.State, shoal.Printable(targetOf(d)))
 				}
 			}, func(i int, err error) {
 				failures = append(failures, err)
@@ -174,7 +174,7 @@ func (g *getFlags) enqueue(ctx context.Context, request client.Get, targets []st
 		case g.json:
 			printJSON(map[string]any{"event": "queued", "id": d.ID, "name": targets[which[i]], "state": d.State})
 		default:
-			fmt.Printf("%d  %s  %s\n", d.ID, d.State, printable(targets[which[i]]))
+			fmt.Printf("%d  %s  %s\n", d.ID, d.State, shoal.Printable(targets[which[i]]))
 		}
 	})
 	if err != nil {

@@ -133,7 +133,7 @@ func downloadsTable(all []queue.Download, now time.Time) []byte {
 	for _, d := range all {
 		cells := []string{fmt.Sprint(d.ID), string(d.State), amountText(d), rateOf(d), targetOf(d), detailText(d, now)}
 		for i, cell := range cells {
-			cells[i] = printable(cell)
+			cells[i] = shoal.Printable(cell)
 		}
 		for len(cells) > 1 && cells[len(cells)-1] == "" {
 			cells = cells[:len(cells)-1]

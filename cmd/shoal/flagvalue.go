@@ -221,7 +221,7 @@ const longestError = 800
 
 // errorText is an error in one line that a terminal shows as it is.
 func errorText(err error) string {
-	text := printable(strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+	text := shoal.Printable(strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	if len(text) <= longestError {
 		return text
 	}

@@ -59,7 +59,7 @@ func printInfo(found *tracker.Found) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	row := func(what, value string) {
 		if value != "" {
-			fmt.Fprintf(table, "%s\t%s\n", what, printable(value))
+			fmt.Fprintf(table, "%s\t%s\n", what, shoal.Printable(value))
 		}
 	}
 	f := found.Facts

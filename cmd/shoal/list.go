@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +39,7 @@ func newList() *cobra.Command {
 					}, e.Availability, e.Content))
 				} else {
 					fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", bytesText(e.Content.Size), sourcesText(e.Availability),
-						copiesText(e.Availability, e.Content), e.Content.ID, typeText(*e.Facts), printable(string(e.Name)))
+						copiesText(e.Availability, e.Content), e.Content.ID, typeText(*e.Facts), shoal.Printable(string(e.Name)))
 				}
 				if e.Least == 0 {
 					incomplete++
@@ -85,18 +83,6 @@ func typeText(f shoal.Facts) string {
 		return f.MediaType + "?"
 	}
 	return f.MediaType
-}
-
-// printable replaces what a terminal would obey.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsControl(r), r == unicode.ReplacementChar, r == '\u2028', r == '\u2029', // ends lines
-			r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069': // turns the direction of text
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // bytesText writes a size for people.

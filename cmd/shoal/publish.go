@@ -121,7 +121,7 @@ func publishAll(files []string, asJSON bool, publish func(name shoal.Name, path 
 		case asJSON:
 			printJSON(map[string]any{"event": "published", "name": name, "file": o.ID, "size": o.Size})
 		default:
-			fmt.Printf("%s  %s\n", o.ID, printable(string(name)))
+			fmt.Printf("%s  %s\n", o.ID, shoal.Printable(string(name)))
 		}
 	}
 	return joinFailures(failures)
@@ -143,7 +143,7 @@ func publishOne(file string, publish func(shoal.Name, string, func(int64)) (shoa
 	if info, err := os.Stat(path); err == nil {
 		size = info.Size()
 	}
-	bar := newBar("hashing "+printable(string(name)), size)
+	bar := newBar("hashing "+shoal.Printable(string(name)), size)
 	o, err := publish(name, path, bar.set)
 	bar.end()
 	return o, name, err

@@ -200,7 +200,7 @@ func newServerUser() *cobra.Command {
 			if c.json {
 				printJSON(map[string]any{"event": "created", "user": given[0]})
 			} else {
-				fmt.Printf("user  %s\n", printable(given[0]))
+				fmt.Printf("user  %s\n", shoal.Printable(given[0]))
 			}
 			return nil
 		},

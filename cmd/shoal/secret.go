@@ -54,7 +54,7 @@ func (s *secrets) readPassword(user string, fresh bool) ([]byte, error) {
 	if !s.asks() {
 		return s.line("the password")
 	}
-	prompt := fmt.Sprintf("Password of %s: ", printable(user))
+	prompt := fmt.Sprintf("Password of %s: ", shoal.Printable(user))
 	if fresh {
 		return askTwice(prompt)
 	}

@@ -60,7 +60,7 @@ func (i *item) found(name shoal.Name, o shoal.Object, wanted shoal.Range, path s
 	i.status.Size = o.Size
 	i.event(i.ranged(map[string]any{"event": "start", "name": name, "file": o.ID, "size": o.Size, "path": path}))
 	i.bar = i.show.progress.AddBar(o.Size, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(printable(string(name))+" ")),
+		mpb.PrependDecorators(decor.Name(shoal.Printable(string(name))+" ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return i.text() })),
 		mpb.BarExtender(mpb.BarFillerFunc(i.shares), false),
 	)
@@ -89,7 +89,7 @@ func (i *item) report(status peer.Status) {
 func (i *item) waits(status peer.Status) {
 	i.event(map[string]any{"event": "waiting", "name": i.name, "held": status.Held, "missing": missingOf(status.Missing, i.object)})
 	if barOutput() == nil {
-		fmt.Fprintf(os.Stderr, "shoal: %s: %s\n", printable(string(i.name)), waitText(status.Missing, i.object))
+		fmt.Fprintf(os.Stderr, "shoal: %s: %s\n", shoal.Printable(string(i.name)), waitText(status.Missing, i.object))
 	}
 }
 
@@ -120,7 +120,7 @@ func (i *item) done(got *client.Got, served bool) {
 	}
 	i.show.mu.Lock()
 	defer i.show.mu.Unlock()
-	fmt.Printf("%s  %s\n", printable(got.Path), how)
+	fmt.Printf("%s  %s\n", shoal.Printable(got.Path), how)
 }
 
 func (i *item) event(event map[string]any) {

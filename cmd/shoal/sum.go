@@ -96,7 +96,7 @@ func (s *summer) sumAll(files []string) error {
 // print prints a line, or with --json what stands for it.
 func (s *summer) print(line string, event map[string]any) error {
 	if s.plain {
-		line = printable(line)
+		line = shoal.Printable(line)
 	}
 	var err error
 	if s.json {
@@ -140,7 +140,7 @@ func (s *summer) sum(path string) (shoal.Object, error) {
 func (s *summer) file(f *os.File, name string, size int64) (shoal.Object, error) {
 	var progress func(int64)
 	if size >= worthABar {
-		bar := newBar("hashing "+printable(name), size)
+		bar := newBar("hashing "+shoal.Printable(name), size)
 		defer bar.end()
 		progress = addUp(bar.set)
 	}
@@ -158,7 +158,7 @@ func (s *summer) stream(r *os.File, name string) (shoal.Object, error) {
 		_, _ = s.hasher.Write(s.buf[:n]) // never fails
 		o.Size += int64(n)
 		if bar == nil && o.Size >= worthABar {
-			bar = newBar("hashing "+printable(name), 0)
+			bar = newBar("hashing "+shoal.Printable(name), 0)
 			defer bar.end()
 		}
 		if bar != nil {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"shoal"
 )
 
 // printTable prints rows in columns, without what a terminal would obey.
@@ -14,7 +16,7 @@ func printTable(rows ...[]string) error {
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = printable(cell)
+			cells[i] = shoal.Printable(cell)
 		}
 		for len(cells) > 1 && cells[len(cells)-1] == "" { // nothing but spaces would follow
 			cells = cells[:len(cells)-1]

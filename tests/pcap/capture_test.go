@@ -76,11 +76,11 @@ func (c *capture) awaitMark() {
 	}
 }
 
-// packet is what tshark makes of one packet: all values of each field that was asked for.
-type packet map[string][]string
+// decoded is what tshark makes of one packet: all values of each field that was asked for.
+type decoded map[string][]string
 
 // decode is what tshark makes of all packets.
-func (c *capture) decode(fields ...string) (packets []packet) {
+func (c *capture) decode(fields ...string) (packets []decoded) {
 	c.Helper()
 	args := append(c.nothingBut("frame", "eth", "ip", "tcp", "udp", "rpc", "http", "xml"),
 		"-r", c.path, "-o", "rpc.dissect_unknown_programs:TRUE", "-T", "fields")
@@ -95,7 +95,7 @@ func (c *capture) decode(fields ...string) (packets []packet) {
 		c.Fatalf("tshark: %v\n%s", err, &said)
 	}
 	for line := range strings.Lines(string(out)) {
-		p := packet{}
+		p := decoded{}
 		for i, values := range strings.Split(strings.TrimSuffix(line, "\n"), "\t") {
 			if values != "" {
 				p[fields[i]] = strings.Split(values, ",")
@@ -123,7 +123,7 @@ func (c *capture) nothingBut(protocols ...string) (args []string) {
 }
 
 // column is the values that a field has in packets that have all of the values given, each value once, sorted.
-func column(packets []packet, field string, with ...string) []string {
+func column(packets []decoded, field string, with ...string) []string {
 	var values []string
 	for _, p := range packets {
 		if p.has(with...) {
@@ -135,7 +135,7 @@ func column(packets []packet, field string, with ...string) []string {
 }
 
 // has reports whether the packet has every value of those given as field, value, field, value.
-func (p packet) has(with ...string) bool {
+func (p decoded) has(with ...string) bool {
 	for ; len(with) > 0; with = with[2:] {
 		if !slices.Contains(p[with[0]], with[1]) {
 			return false

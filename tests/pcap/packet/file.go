@@ -89,13 +89,17 @@ func (f *file) next() (data []byte, info gopacket.CaptureInfo, link layers.LinkT
 		} else if f.blocks.failed != nil {
 			err = f.blocks.failed
 		}
-		return data, info, link, err
+	} else {
+		data, info, err = f.classic.ZeroCopyReadPacketData()
+		link = f.classic.LinkType()
+		if err == io.EOF && info.CaptureLength > 0 || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errCutShort
+		}
 	}
-	data, info, err = f.classic.ZeroCopyReadPacketData()
-	if err == io.EOF && info.CaptureLength > 0 || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errCutShort
+	if err != nil && err != io.EOF && !errors.Is(err, errCutShort) && shoal.CodeOf(err) == shoal.Internal {
+		err = noCapture(err)
 	}
-	return data, info, f.classic.LinkType(), err
+	return data, info, link, err
 }
 
 // statistics are those that who captured wrote at the end.

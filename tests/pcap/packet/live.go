@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -20,8 +21,8 @@ import (
 	"shoal"
 )
 
-// queue is how much the kernel keeps of what has not been read yet, in bytes.
-const queue = 64 << 20
+// queue is how much the kernel keeps of what has not been read yet, in bytes. Tests make it smaller.
+var queue = 64 << 20
 
 // live is a packet socket (packet(7)). pcapgo's would do, but for three things: nothing ends a read that waits, on loopback it
 // gives each packet twice, and its queue is too small for a burst.
@@ -29,11 +30,14 @@ type live struct {
 	socket  *os.File
 	conn    syscall.RawConn
 	link    layers.LinkType
-	loop    bool
 	buffer  []byte
 	control []byte
-	drops   uint64
-	stopped atomic.Pointer[time.Time] // by Stop, which any goroutine may call
+	read    uint64 // packets
+
+	// Stop, which any goroutine may call, sets these, then stopped, then a deadline that is over.
+	stopping        sync.Once
+	stopped         atomic.Bool
+	drops, accepted uint64 // packets
 }
 
 // Live captures what passes a network interface, until Stop; that takes the right CAP_NET_RAW. The caller must Close the
@@ -43,9 +47,9 @@ func Live(name string) (*Reader, error) {
 	if err != nil {
 		return nil, shoal.Errorf(shoal.NotFound, "there is no network interface %q (ip link shows them): %w", name, err)
 	}
-	l := &live{link: layers.LinkTypeRaw, loop: link.Flags&net.FlagLoopback != 0, buffer: make([]byte, maxPacket), control: make([]byte, 256)}
+	l := &live{link: layers.LinkTypeRaw, buffer: make([]byte, maxPacket), control: make([]byte, 256)}
 	kind := unix.SOCK_DGRAM // without the header of the link
-	if l.loop || len(link.HardwareAddr) == 6 {
+	if link.Flags&net.FlagLoopback != 0 || len(link.HardwareAddr) == 6 {
 		l.link, kind = layers.LinkTypeEthernet, unix.SOCK_RAW
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -55,14 +59,14 @@ func Live(name string) (*Reader, error) {
 		return nil, fmt.Errorf("opening a packet socket: %w", err)
 	}
 	l.socket = os.NewFile(uintptr(fd), name)
-	if err := l.begin(fd, link.Index); err != nil {
+	if err := l.begin(fd, link); err != nil {
 		return nil, errors.Join(fmt.Errorf("capturing on %s: %w", name, err), l.socket.Close())
 	}
 	return newReader(l), nil
 }
 
 // begin makes packets come: all options are set before.
-func (l *live) begin(fd, link int) (err error) {
+func (l *live) begin(fd int, link *net.Interface) (err error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queue); err != nil {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, queue); err != nil { // as much as is allowed
 			return err
@@ -71,56 +75,40 @@ func (l *live) begin(fd, link int) (err error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
 		return err
 	}
+	if link.Flags&net.FlagLoopback != 0 { // what goes out comes in next
+		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+			return err
+		}
+	}
 	all := uint16(unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8) // in the network's order
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: link}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: link.Index}); err != nil {
 		return err
 	}
 	l.conn, err = l.socket.SyscallConn()
 	return err
 }
 
-func (l *live) next() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
-	for {
-		data, info, outgoing, err := l.receive()
-		if err == io.EOF {
-			l.countDrops()
-		}
-		if err != nil || !l.loop || !outgoing { // on loopback, what goes out comes in next
-			return data, info, l.link, err
-		}
-	}
-}
-
-// receive returns the next packet. After Stop it takes what had come before, and then returns io.EOF.
-func (l *live) receive() (data []byte, info gopacket.CaptureInfo, outgoing bool, err error) {
+// next returns the next packet. After Stop it takes what had come before, and then returns io.EOF.
+func (l *live) next() (data []byte, info gopacket.CaptureInfo, link layers.LinkType, err error) {
 	var n, controls int
-	var sender unix.Sockaddr
 	receive := func(fd uintptr) bool {
-		n, controls, _, sender, err = unix.Recvmsg(int(fd), l.buffer, l.control, unix.MSG_TRUNC)
+		n, controls, _, _, err = unix.Recvmsg(int(fd), l.buffer, l.control, unix.MSG_TRUNC)
 		return !errors.Is(err, unix.EAGAIN)
 	}
 	failed := l.conn.Read(receive)
-	stopped := l.stopped.Load()
-	if stopped != nil && errors.Is(failed, os.ErrDeadlineExceeded) {
+	if errors.Is(failed, os.ErrDeadlineExceeded) { // Stop has set it
+		if l.read == l.accepted {
+			return nil, info, l.link, io.EOF
+		}
 		failed = l.conn.Control(func(fd uintptr) { receive(fd) })
 	}
-	switch {
-	case failed != nil:
-		return nil, info, false, fmt.Errorf("capturing: %w", failed)
-	case stopped != nil && errors.Is(err, unix.EAGAIN):
-		return nil, info, false, io.EOF
-	case err != nil:
-		return nil, info, false, fmt.Errorf("capturing: %w", err)
+	if err = errors.Join(failed, err); err != nil {
+		return nil, info, l.link, fmt.Errorf("capturing: %w", err)
 	}
+	l.read++
 	info.Timestamp = arrival(l.control[:controls])
-	if stopped != nil && info.Timestamp.After(*stopped) {
-		return nil, info, false, io.EOF
-	}
 	info.Length, info.CaptureLength = n, min(n, len(l.buffer))
-	if from, ok := sender.(*unix.SockaddrLinklayer); ok {
-		outgoing = from.Pkttype == unix.PACKET_OUTGOING
-	}
-	return l.buffer[:info.CaptureLength], info, outgoing, nil
+	return l.buffer[:info.CaptureLength], info, l.link, nil
 }
 
 // arrival is when the kernel saw a packet.
@@ -134,21 +122,25 @@ func arrival(control []byte) time.Time {
 	return time.Now()
 }
 
-// countDrops asks the kernel how many packets found the queue full; it counts from the last question on.
-func (l *live) countDrops() {
-	_ = l.conn.Control(func(fd uintptr) { // it fails only for what is no packet socket
-		if s, err := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
-			l.drops += uint64(s.Drops)
-		}
-	})
+// dropped is what Stop found out.
+func (l *live) dropped() uint64 {
+	if !l.stopped.Load() {
+		return 0
+	}
+	return l.drops
 }
 
-func (l *live) dropped() uint64 { return l.drops }
-
+// stop asks the kernel how many packets it has put into the queue, and for how many there was no room.
 func (l *live) stop() {
-	now := time.Now()
-	l.stopped.Store(&now)
-	_ = l.socket.SetReadDeadline(now) // it fails only when the socket is closed, which ends reading as well
+	l.stopping.Do(func() {
+		_ = l.conn.Control(func(fd uintptr) { // it fails only when the socket is closed, which ends reading as well
+			if s, err := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+				l.drops, l.accepted = uint64(s.Drops), uint64(s.Packets-s.Drops)
+			}
+		})
+		l.stopped.Store(true)
+		_ = l.socket.SetReadDeadline(time.Now())
+	})
 }
 
 func (l *live) close() error { return l.socket.Close() }
