@@ -11,7 +11,7 @@ T = 30s
 SCRIPTS := .ci/run scripts/*.sh scripts/lib/*.sh
 
 .NOTPARALLEL:
-.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm stress fuzz fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
+.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm bench-hostile stress fuzz fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ bench-server: setup-test build ## measure the server's answers, memory and start
 
 bench-swarm: setup-bench build ## measure downloads from many peers on links with rates, against the rivals (as root)
 	go run -tags native ./tests/bench/swarms
+
+bench-hostile: setup-test build ## measure what attackers cost everybody else, and check the figures that must hold (as root)
+	go run -tags native ./tests/bench/hostile
 
 stress: setup-test build ## many sessions at a time, each answer checked: what becomes slow, full or wrong (CLIENTS=300 SECONDS=15 MIX=…)
 	@scripts/stress.sh

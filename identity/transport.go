@@ -98,6 +98,7 @@ func (t Transport) handshake(ctx context.Context, nc net.Conn, read, write int, 
 		return nil, shoal.Errorf(shoal.Unsupported, "the other side does not speak %s over TLS", wire.ALPN)
 	}
 	if t.Buffer > 0 {
+		below.begin()
 		return &bulkConn{tc, below}, nil
 	}
 	return tc, nil
@@ -148,43 +149,67 @@ func (c *bulkConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// corkedConn holds back what is written to it while it is corked, up to its buffer's size.
+// corkedConn holds back what is written to it while it is corked, up to its buffer's size. During TLS's handshake it has no
+// buffers: who does not get further costs none.
 type corkedConn struct {
 	net.Conn
-	r *bufio.Reader
+	read, write int           // sizes of the buffers
+	r           *bufio.Reader // nil during the handshake; the reading goroutine's
 
-	mu     sync.Mutex // guards the rest: TLS may write an alert from a reading goroutine
-	corked bool
-	w      *bufio.Writer
+	mu sync.Mutex    // guards what follows: TLS may write an alert from a reading goroutine
+	w  *bufio.Writer // nil unless corked
 }
+
+// idleWriters are the *bufio.Writer that no connection needs, by their sizes: few connections write at the same time.
+var idleWriters = map[int]*sync.Pool{BulkBuffer: {}, otherBuffer: {}}
 
 func newCorkedConn(nc net.Conn, read, write int) *corkedConn {
-	return &corkedConn{Conn: nc, r: bufio.NewReaderSize(nc, read), w: bufio.NewWriterSize(nc, write)}
+	return &corkedConn{Conn: nc, read: read, write: write}
 }
 
-func (c *corkedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+// begin ends the handshake, in its goroutine.
+func (c *corkedConn) begin() { c.r = bufio.NewReaderSize(c.Conn, c.read) }
+
+func (c *corkedConn) Read(p []byte) (int, error) {
+	if c.r == nil {
+		return c.Conn.Read(p)
+	}
+	return c.r.Read(p)
+}
 
 // Write passes p on, at once unless corked. The lock is held while the network takes it: that is what puts the records
 // of two goroutines in order.
 func (c *corkedConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, err := c.w.Write(p)
-	if err == nil && !c.corked {
-		err = c.w.Flush()
+	if c.w == nil {
+		return c.Conn.Write(p)
 	}
-	return n, err
+	return c.w.Write(p)
 }
 
 func (c *corkedConn) cork() {
 	c.mu.Lock()
-	c.corked = true
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	if idle := idleWriters[c.write]; idle != nil {
+		if w, ok := idle.Get().(*bufio.Writer); ok {
+			w.Reset(c.Conn)
+			c.w = w
+			return
+		}
+	}
+	c.w = bufio.NewWriterSize(c.Conn, c.write)
 }
 
 func (c *corkedConn) uncork() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.corked = false
-	return c.w.Flush()
+	w := c.w
+	c.w = nil
+	err := w.Flush()
+	if idle := idleWriters[c.write]; idle != nil {
+		w.Reset(nil)
+		idle.Put(w)
+	}
+	return err
 }

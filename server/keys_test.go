@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -241,4 +242,35 @@ func TestBackupOlderThanRotation(t *testing.T) {
 		logIn(t, s, "ann").Close()
 		stop()
 	}
+}
+
+// The certificate is renewed at half its life, and always holds.
+func TestCertificateIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st, err := openState(t.TempDir())
+		must(t, err)
+		defer st.close()
+		check := func() string {
+			c := st.certify()
+			must(t, identity.VerifyServer(c, st.public, st.server.Public(), time.Now()))
+			return string(c)
+		}
+		first := check()
+		time.Sleep(certificateLasts/2 - time.Second)
+		if check() != first {
+			t.Error("renewed too early")
+		}
+		time.Sleep(time.Second)
+		second := check()
+		if second == first {
+			t.Error("not renewed")
+		}
+		expires, err := identity.Expires([]byte(second))
+		must(t, err)
+		if left := time.Until(expires); left != certificateLasts {
+			t.Errorf("it holds for %v", left)
+		}
+		time.Sleep(10 * certificateLasts)
+		check()
+	})
 }

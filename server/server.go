@@ -52,7 +52,7 @@ type Server struct {
 	keeper    *keeper
 	time      *timekeeper // nil in tests of what is in memory
 	listener  net.Listener
-	admission *admission
+	lobby     *accept.Lobby
 	host      *session.Host
 	control   *ownsocket.Server // nil in tests of what is in memory
 	firstCode identity.Code     // of the first user; "" where there is one
@@ -126,13 +126,12 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 		c.MaxConnections = defaultConnections
 	}
 	c.Transport.Buffer = 0
-	a := newAdmission(c.MaxConnections)
 	// Session numbers go on from the time, so that those of a server's earlier life do not come back.
 	var sessions atomic.Uint64
 	sessions.Store(uint64(time.Now().UnixMicro()))
 	warnOfFewFiles(c)
 	s := &Server{
-		state: st, keeper: new(keeper), listener: listener, admission: a, log: c.Logger, keys: make(chan struct{}, 1),
+		state: st, keeper: new(keeper), listener: listener, lobby: accept.NewLobby(identity.HandshakeTimeout), log: c.Logger, keys: make(chan struct{}, 1),
 		host: &session.Host{
 			Responder: identity.Responder{
 				Key: st.server, Serves: wire.ServiceServer, Transport: c.Transport,
@@ -142,7 +141,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 			Registry: registry.New(),
 			Swarms:   swarms.New(),
 			Log:      c.Logger,
-			Admit:    a.admit,
+			Room:     accept.NewRoom(c.MaxConnections, max(1, c.MaxConnections/4)),
 
 			Passwords: passwords.New(), Registration: c.Registration, PrivateMirrors: c.PrivateMirrors,
 		},
@@ -158,7 +157,7 @@ func newServer(c Config, st *state, listener net.Listener) *Server {
 // warnOfFewFiles tells whoever runs the server that the system allows it fewer connections than it could hold.
 func warnOfFewFiles(c Config) {
 	var files unix.Rlimit
-	if need := uint64(c.MaxConnections + maxHandshakes + 64); unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil && files.Cur < need {
+	if need := uint64(c.MaxConnections + accept.LobbyPlaces + 64); unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil && files.Cur < need {
 		c.Logger.Warn().Uint64("allowed", files.Cur).Uint64("needed", need).
 			Msg("the system allows few open files; for all connections raise it with ulimit -n or LimitNOFILE=")
 	}
@@ -178,7 +177,7 @@ func (s *Server) FirstCode() string { return string(s.firstCode) }
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var connections, watching sync.WaitGroup
+	var watching sync.WaitGroup
 	var err error
 	watching.Go(func() {
 		select {
@@ -197,16 +196,8 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	watching.Go(func() { s.time.run(ctx) })
 	s.beside.run(ctx, func() {
-		err = accept.Loop(ctx, s.listener, s.log, func(nc net.Conn) {
-			h, err := s.admission.begin(ctx, nc)
-			if err != nil {
-				nc.Close()
-				return
-			}
-			connections.Go(func() { s.serve(ctx, nc, h) })
-		})
+		err = s.lobby.Serve(ctx, s.listener, s.log, s.serve)
 		cancel()
-		connections.Wait()
 	})
 	watching.Wait()
 	s.keeper.close()
@@ -228,9 +219,11 @@ func (s *Server) serveHolder(ctx context.Context) {
 }
 
 // serve does everything for one connection.
-func (s *Server) serve(ctx context.Context, nc net.Conn, h *handshake) {
-	accepted, err := s.host.Accept(ctx, nc)
-	s.admission.end(h)
+func (s *Server) serve(ctx context.Context, g *accept.Guest) {
+	proving, end := g.Deadline(ctx)
+	accepted, err := s.host.Accept(proving, g)
+	g.Leave()
+	end()
 	if err != nil {
 		return // it has been logged
 	}

@@ -14,12 +14,14 @@ const (
 	// readBuffer is small, because larger reads go past it straight into their destination. Bodies that fit are not copied.
 	readBuffer = 4 << 10
 	// firstBody is how much a header alone can make a Conn allocate, in bytes.
-	firstBody = 256 << 10
+	firstBody = 16 << 10
 )
 
 // Conn reads frames from a connection. One goroutine may read while others write to the net.Conn.
 type Conn struct {
 	net.Conn // *tls.Conn, *net.TCPConn, or whatever transport was injected
+	// Large decides whether a body of so many bytes, which does not fit into the buffer, is read or passed over. nil for always.
+	Large    func(bytes int) bool
 	r        *bufio.Reader
 	data     int   // bytes of the last PIECE not read yet
 	failed   error // why the data of a PIECE did not come: nothing can follow it
@@ -61,7 +63,13 @@ func (c *Conn) ReadFrame() (Frame, error) {
 	if h.IsPiece() {
 		f.Data, size = size-pieceHeadSize, pieceHeadSize
 	}
-	if f.Body, err = c.readBody(size); err != nil {
+	if size > readBuffer && c.Large != nil && !c.Large(size) {
+		f.Passed = true
+		_, err = c.r.Discard(size)
+	} else {
+		f.Body, err = c.readBody(size)
+	}
+	if err != nil {
 		return Frame{}, cutShort(err)
 	}
 	c.data = f.Data

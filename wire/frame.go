@@ -43,8 +43,9 @@ type Header struct {
 // to REQUEST) Body is only the head; Data bytes of the block follow on the connection.
 type Frame struct {
 	Header
-	Body []byte
-	Data int
+	Body   []byte
+	Data   int
+	Passed bool // the body was passed over, as Conn.Large said
 }
 
 // OwnBody is Body, to keep: a copy, unless it is so large that it was made for this frame alone.

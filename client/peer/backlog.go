@@ -23,7 +23,7 @@ const (
 )
 
 func newBacklog(nc net.Conn) backlog {
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if tcp := socket(nc); tcp != nil {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			return backlog{raw: raw}
 		}

@@ -23,11 +23,7 @@ type bulkWriter interface {
 }
 
 func newBulkWriter(c *wire.Conn) bulkWriter {
-	nc := c.Conn
-	if limited, ok := nc.(*idleConn); ok {
-		nc = limited.Conn
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if tcp := socket(c.Conn); tcp != nil {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			return &fileSender{tcp, raw}
 		}

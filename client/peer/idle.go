@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"shoal/accept"
 )
 
 const (
@@ -23,6 +25,19 @@ func (c *idleConn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Read(p)
+}
+
+// socket is the TCP connection below nc; nil where there is none, or TLS is in between.
+func socket(nc net.Conn) *net.TCPConn {
+	switch c := nc.(type) {
+	case *idleConn:
+		return socket(c.Conn)
+	case *accept.Guest:
+		return socket(c.Conn)
+	case *net.TCPConn:
+		return c
+	}
+	return nil
 }
 
 // linger closes a connection when the other side has read everything and closed it, or after a while.

@@ -73,7 +73,11 @@ func (r *rig) pipe(size int) *raw {
 func (r *rig) pipeAs(key *identity.Key, size int) *raw {
 	r.t.Helper()
 	ours, theirs := wiretest.PipeSize(size)
-	r.run.Go(func() { r.serve(r.ctx, theirs) })
+	r.run.Go(func() {
+		if c, err := r.welcome(r.ctx, theirs); err == nil {
+			r.serve(r.ctx, theirs, c)
+		}
+	})
 	return r.greet(key, ours)
 }
 

@@ -20,6 +20,7 @@ import (
 )
 
 const (
+	// maxConnections is how many there are at once. Where there are more, those go that have joined nothing.
 	maxConnections = 512
 	hashedAtOnce   = 256 << 10 // bytes of a piece that are read at a time for HASHES
 )
@@ -44,6 +45,7 @@ type Server struct {
 
 	begin    sync.Once
 	sending  places
+	room     *accept.Room  // of all connections; those that have joined something are settled there
 	accepted atomic.Uint64 // connections, which numbers them
 
 	hashing sync.Mutex // held while a piece is read for HASHES, as pieces may be long; guards hashed
@@ -53,40 +55,51 @@ type Server struct {
 // Run accepts connections until the context ends; it returns when all of them are closed. It owns l.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var connections sync.WaitGroup
-	defer connections.Wait()
+	var sweeping sync.WaitGroup
+	defer sweeping.Wait()
 	defer cancel()
-	connections.Go(func() { s.sweep(ctx) })
-	slots := make(chan struct{}, maxConnections)
-	return accept.Loop(ctx, l, s.Log, func(nc net.Conn) {
-		select {
-		case slots <- struct{}{}: // beyond that connections wait
-		case <-ctx.Done():
-			nc.Close()
-			return
+	sweeping.Go(func() { s.sweep(ctx) })
+	return accept.NewLobby(identity.HandshakeTimeout).Serve(ctx, l, s.Log, func(ctx context.Context, g *accept.Guest) {
+		proving, end := g.Deadline(ctx)
+		c, err := s.welcome(proving, g)
+		g.Leave()
+		end()
+		if err == nil {
+			s.serve(ctx, g, c)
 		}
-		connections.Go(func() {
-			defer func() { <-slots }()
-			s.serve(ctx, nc)
-		})
 	})
 }
 
-func (s *Server) serve(ctx context.Context, nc net.Conn) {
-	e, err := identity.Responder{Key: s.Key, Serves: wire.ServicePeer, Transport: s.Transport}.Accept(ctx, &idleConn{nc})
+// welcome does the handshake, and finds the connection a place. On an error it is closed.
+func (s *Server) welcome(ctx context.Context, nc net.Conn) (*served, error) {
+	s.begin.Do(func() { s.sending, s.room = make(places, maxSending), accept.NewRoom(maxConnections, 0) })
+	var seat *accept.Seat
+	e, err := identity.Responder{Key: s.Key, Serves: wire.ServicePeer, Transport: s.Transport, Admit: func() (err error) {
+		seat, err = s.room.Enter(nc)
+		return err
+	}}.Accept(ctx, &idleConn{nc})
 	if err != nil {
+		seat.Leave()
 		s.Log.Debug().Err(err).Stringer("from", nc.RemoteAddr()).Msg("a peer's handshake failed")
-		return
+		return nil, err
 	}
+	return &served{
+		server: s, Established: e, seat: seat, number: s.accepted.Add(1), members: map[uint32]*member{}, exchanged: map[shoal.Swarm]time.Time{},
+	}, nil
+}
+
+// serve answers what comes over a connection until that ends.
+func (s *Server) serve(ctx context.Context, nc net.Conn, c *served) {
+	defer c.seat.Leave()
 	alive, end := context.WithCancel(ctx)
 	defer end()
-	c := &served{server: s, ctx: alive, Established: e, number: s.accepted.Add(1), members: map[uint32]*member{}, exchanged: map[shoal.Swarm]time.Time{}}
-	s.begin.Do(func() { s.sending = make(places, maxSending) })
+	c.ctx = alive
+	e := c.Established
 	c.out = newSender(e.Conn, newBacklog(nc), c.check, s.Up, s.sending)
 	c.helpers.Go(c.out.run)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
-	err = c.read()
+	err := c.read()
 	switch {
 	case errors.Is(err, shoal.BadRequest):
 		c.out.bye(err)
@@ -112,6 +125,8 @@ type served struct {
 	ctx     context.Context // ends with the connection
 	helpers sync.WaitGroup
 	number  uint64
+	seat    *accept.Seat
+	settled bool
 	out     *sender
 	members map[uint32]*member // by handle
 	handles uint32             // the last handle given
@@ -150,10 +165,12 @@ func (c *served) handle(f wire.Frame) error {
 		}
 		return shoal.Errorf(shoal.Unreachable, "the other side ended the connection: %w", reason.Err())
 	case wire.KindJoin:
+		defer c.settle()
 		return c.join(f)
 	case wire.KindRenew:
 		return answer(c, f, c.renew)
 	case wire.KindLeave:
+		defer c.settle()
 		return answer(c, f, c.leave)
 	case wire.KindManifest:
 		return answer(c, f, c.manifest)
@@ -181,6 +198,14 @@ func (c *served) handle(f wire.Frame) error {
 		return shoal.Errorf(shoal.BadRequest, "%v, which a peer does not serve (rule F2)", f.Header)
 	}
 	return nil
+}
+
+// settle keeps the connection, however many others come, while it has joined something.
+func (c *served) settle() {
+	if joined := len(c.members) > 0; joined != c.settled {
+		c.settled = joined
+		c.seat.Settle(joined)
+	}
 }
 
 // answer decodes a request, lets handle carry it out, and sends its reply or error.

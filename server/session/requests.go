@@ -21,6 +21,11 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 	if row.who == nobody {
 		return refused(f.Header)
 	}
+	if f.Passed {
+		s.sit()
+		s.out = wire.AppendError(s.out, f.Kind, f.ID, errLarge)
+		return nil
+	}
 	m := s.request(f.Header)
 	if err := wire.Decode(f.Body, m); err != nil {
 		return err
@@ -39,6 +44,9 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 			return ends.error
 		}
 	}
+	if err == nil && !s.settled && row.who != anyDevice {
+		s.settle() // it has become a user's
+	}
 	s.sit()
 	switch {
 	case f.ID == 0: // an event
@@ -49,6 +57,8 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 	}
 	return nil
 }
+
+var errLarge = shoal.Errorf(shoal.Busy, "many devices that are not logged in ask for much; log in (shoal login NAME), or try again later")
 
 // request returns a message to decode a frame into: one that is used again for what is asked most.
 func (s *Session) request(h wire.Header) wire.Message {

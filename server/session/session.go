@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"shoal"
+	"shoal/accept"
 	"shoal/identity"
 	"shoal/rpclog"
 	"shoal/server/audit"
@@ -32,6 +33,8 @@ const (
 	// for them that is used again.
 	flushAt     = 64 << 10
 	keepReplies = 128 << 10
+	// mostStrange is how many bytes of large requests are read at the same time from sessions that are no user's.
+	mostStrange = 4 << 20
 	// stopPatience is how long a mutation goes on that is under way when the server stops.
 	stopPatience = 2 * time.Second
 )
@@ -67,9 +70,10 @@ type Host struct {
 	// PrivateMirrors says that mirrors may be in private networks (rule W9).
 	PrivateMirrors bool
 
-	// Admit decides whether one more connection may become a session. HELLO is answered by its error; leave is called when
-	// the connection has ended. nil admits all.
-	Admit func(nc net.Conn) (leave func(), err error)
+	strange atomic.Int64 // bytes of large requests that are read from sessions that are no user's
+
+	// Room is for all sessions; those of devices that are some user's are settled there. nil for no limit.
+	Room *accept.Room
 	// ReadLog reads the log for a device, within a bounded time. The error has code Denied where that may not; nil denies
 	// all.
 	ReadLog func(ctx context.Context, device shoal.DeviceID, q rpclog.Query) (rpclog.Page, error)
@@ -77,18 +81,20 @@ type Host struct {
 
 // Session is one connection after the handshake. One goroutine uses it.
 type Session struct {
-	host   *Host
-	conn   *identity.Established
-	below  *timedConn
-	remote string
-	device shoal.DeviceID
-	offers *swarms.Session
-	reads  *audit.Reader
-	leave  func()
-	log    zerolog.Logger
-	desk   *desk                // nil while there is nothing to answer
-	out    []byte               // replies that are yet to be sent
-	told   map[shoal.Group]bool // whose epoch the client was told here (rule E3)
+	host    *Host
+	conn    *identity.Established
+	below   *timedConn
+	remote  string
+	device  shoal.DeviceID
+	offers  *swarms.Session
+	reads   *audit.Reader
+	seat    *accept.Seat // nil where the Host has no Room
+	log     zerolog.Logger
+	desk    *desk                // nil while there is nothing to answer
+	out     []byte               // replies that are yet to be sent
+	settled bool                 // it is a user's
+	held    int                  // bytes that it has of host.strange
+	told    map[shoal.Group]bool // whose epoch the client was told here (rule E3)
 	// reportsDue is when the session has all its reports left again.
 	reportsDue time.Time
 
@@ -103,31 +109,51 @@ func (h *Host) Accept(ctx context.Context, nc net.Conn) (s *Session, err error) 
 	event := audit.Event{Operation: "connect", Remote: nc.RemoteAddr().String(), Begin: time.Now()}
 	defer func() { h.auditConnect(event, s, err) }()
 	below := &timedConn{Conn: nc}
-	leave := func() {}
+	var seat *accept.Seat
 	responder := h.Responder
-	if h.Admit != nil {
-		responder.Admit = func() error {
-			admitted, err := h.Admit(nc)
-			if err == nil {
-				leave = admitted
-			}
+	if h.Room != nil {
+		responder.Admit = func() (err error) {
+			seat, err = h.Room.Enter(nc)
 			return err
 		}
 	}
 	e, err := responder.Accept(ctx, below)
 	if err != nil {
-		leave()
+		seat.Leave()
 		return nil, err
 	}
 	device := shoal.DeviceID(e.Remote)
 	s = &Session{
-		host: h, conn: e, below: below, remote: event.Remote, device: device, leave: leave,
+		host: h, conn: e, below: below, remote: event.Remote, device: device, seat: seat,
 		offers: h.Swarms.Begin(e.Session, device), reads: h.Audit.Begin(device),
 		log: h.Log.With().Uint64("session", e.Session).Stringer("device", device).Logger(),
+	}
+	s.conn.Large = s.large
+	if who, _ := h.Registry.Who(device); who.User != "" {
+		s.settle()
 	}
 	s.pushes.sending = true // until Run has told what comes first
 	h.Hub.add(s)
 	return s, nil
+}
+
+// large reports whether a large request is to be read. Nobody's device has no use for one, so there is little room for these.
+func (s *Session) large(bytes int) bool {
+	if s.settled {
+		return true
+	}
+	if s.host.strange.Add(int64(bytes)) > mostStrange {
+		s.host.strange.Add(-int64(bytes))
+		return false
+	}
+	s.held = bytes
+	return true
+}
+
+// settle keeps the session however many others come.
+func (s *Session) settle() {
+	s.settled = true
+	s.seat.Settle(true)
 }
 
 // Run answers requests until the connection ends, or ctx does, and returns why. Then the connection is closed, and
@@ -143,7 +169,7 @@ func (s *Session) Run(ctx context.Context) error {
 			<-stopped
 		}
 	}()
-	defer s.leave()
+	defer s.seat.Leave()
 	defer s.below.Close()
 
 	err := s.begin()
@@ -177,9 +203,13 @@ func (s *Session) serve(ctx context.Context) error {
 		}
 		f, err := s.conn.ReadFrame()
 		if err != nil {
+			s.host.strange.Add(-int64(s.held))
 			return err
 		}
-		if err := s.handle(ctx, f); err != nil {
+		err = s.handle(ctx, f)
+		s.host.strange.Add(-int64(s.held))
+		s.held = 0
+		if err != nil {
 			return err
 		}
 	}

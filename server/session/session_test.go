@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"shoal"
+	"shoal/accept"
 	"shoal/identity"
 	"shoal/wire"
 	"shoal/wire/wiretest"
@@ -268,18 +268,11 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// A connection that is not admitted hears why, and each admission is given back once.
-func TestAdmit(t *testing.T) {
+// Where there is no room a connection hears so, and each place is given back once: by who leaves, and by who does not prove
+// its key. A user's session stays, a stranger's makes room.
+func TestRoom(t *testing.T) {
 	h := newHost(overPlaintext)
-	var room atomic.Int32
-	room.Store(1)
-	h.Admit = func(net.Conn) (func(), error) {
-		if room.Add(-1) < 0 {
-			room.Add(1)
-			return nil, shoal.Errorf(shoal.Busy, "full; try again later")
-		}
-		return func() { room.Add(1) }, nil
-	}
+	h.Room = accept.NewRoom(1, 0)
 	refused := func() {
 		t.Helper()
 		a, b := wiretest.Pipe()
@@ -287,14 +280,20 @@ func TestAdmit(t *testing.T) {
 		_, err := identity.Initiator{
 			Key: identity.NewKey(), Wanted: wire.ServiceServer, Transport: overPlaintext, Accept: func(*wire.HelloReply) error { return nil },
 		}.Open(t.Context(), a)
-		want(t, err, shoal.Busy, "full; try again later")
-		want(t, <-ended, shoal.Busy, "full")
+		want(t, err, shoal.Busy, "1 connections")
+		want(t, <-ended, shoal.Busy, "1 connections")
 	}
-	c := connect(t, h)
+	settled := func() *client {
+		c := connect(t, h)
+		_, err := c.list("", 1)
+		must(t, err)
+		return c
+	}
+	c := settled()
 	refused()
 	refused()
 	c.close()
-	c = connect(t, h)
+	c = settled()
 	refused()
 	c.close()
 	// One that is admitted and then does not prove its key gives its place back.
@@ -306,10 +305,43 @@ func TestAdmit(t *testing.T) {
 	}.Open(t.Context(), a)
 	want(t, err, shoal.Untrusted, "another realm")
 	want(t, <-ended, shoal.Untrusted, "another realm")
-	if room.Load() != 1 {
-		t.Errorf("%d places", room.Load())
+	stranger := identity.NewKey()
+	a, b = wiretest.Pipe()
+	gone := join(t, stranger, overPlaintext, a, serve(t.Context(), h, b))
+	c = settled()
+	gone.wantEnd()
+	refused()
+	c.close()
+	// One that becomes a user's stays from its next request on.
+	a, b = wiretest.Pipe()
+	known := join(t, stranger, overPlaintext, a, serve(t.Context(), h, b))
+	enrol(t, h, stranger)
+	_, err = known.list("", 1)
+	must(t, err)
+	refused()
+	known.close()
+}
+
+// Large requests of strangers have little room together; who is a user is not limited.
+func TestLargeRequestsOfStrangers(t *testing.T) {
+	h := newHost(overPlaintext)
+	a, b := wiretest.Pipe()
+	stranger := join(t, identity.NewKey(), overPlaintext, a, serve(t.Context(), h, b))
+	user := connect(t, h)
+	large := &wire.Announce{Offers: make([]wire.Offer, 80)}
+	for i := range large.Offers {
+		large.Offers[i] = offerOf(byte(i), 4)
 	}
-	connect(t, h).close()
+	h.strange.Add(mostStrange - 4097)
+	want(t, stranger.ask(wire.KindAnnounce, large, &wire.Empty{}), shoal.Busy, "log in")
+	must(t, user.ask(wire.KindAnnounce, large, &wire.Empty{}))
+	h.strange.Add(4097 - mostStrange)
+	want(t, stranger.ask(wire.KindAnnounce, large, &wire.Empty{}), shoal.Denied, "log in")
+	stranger.close()
+	user.close()
+	if n := h.strange.Load(); n != 0 {
+		t.Errorf("%d bytes are still taken", n)
+	}
 }
 
 // One LOOKUP with 50 of 200 sources, through the registry, the swarms and the session, without the network.
