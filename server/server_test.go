@@ -217,14 +217,20 @@ func TestNewRefuses(t *testing.T) {
 	start(t, Config{State: other, Transport: overTLS})
 }
 
-// Of more connections than there may be, the last hears that there are too many; a place that is given up is used again.
+// Of more users' connections than there may be, the last hears that there are too many; a place that is given up is used
+// again.
 func TestMaxConnections(t *testing.T) {
 	s, _ := start(t, Config{Transport: overTLS, MaxConnections: 2})
-	first, err := dial(t, s, overTLS, identity.NewKey())
-	must(t, err)
-	_, err = dial(t, s, overTLS, identity.NewKey())
-	must(t, err)
-	_, err = dial(t, s, overTLS, identity.NewKey())
+	keys := []*identity.Key{identity.NewKey(), identity.NewKey()}
+	people(t, s, keys...)
+	var first *identity.Established
+	for _, key := range keys {
+		c, err := dial(t, s, overTLS, key)
+		must(t, err)
+		ask(t, c, wire.KindPing, &wire.Empty{}, &wire.Empty{})
+		first = c
+	}
+	_, err := dial(t, s, overTLS, identity.NewKey())
 	want(t, err, shoal.Busy, "2 connections")
 	ask(t, first, wire.KindPing, &wire.Empty{}, &wire.Empty{})
 	must(t, first.Close())
