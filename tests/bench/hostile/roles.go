@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // counts are what an attacker has done.
@@ -66,13 +65,4 @@ func playRole(name string, args []string) error {
 	err = <-ended
 	fmt.Printf("{\"opened\":%d,\"failed\":%d,\"written\":%d}\n", n.opened.Load(), n.failed.Load(), n.written.Load())
 	return err
-}
-
-// beginLater closes b after d, or when ctx ends.
-func beginLater(ctx context.Context, b begun, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-	close(b)
 }
