@@ -166,7 +166,7 @@ func (c *Conn) hashes(f *Frame, m *wire.HashesReply) {
 	switch {
 	case !f.Request.ask.peer.valid:
 		c.violate(f, "P5", "there is no piece %d", asked.Piece)
-	case !h.announced.Has(int(asked.Piece)):
+	case !h.announced.Has(int(asked.Piece)) && !h.unsure:
 		c.violate(f, "P6", "piece %d was not announced", asked.Piece)
 	case oneBlock(o):
 		c.violate(f, "P13", "the object is one block")

@@ -32,6 +32,7 @@ type Handle struct {
 	told      shoal.Bitfield // that the initiator has
 	choked    bool
 	chokedAt  time.Time
+	unsure    bool   // what was announced, and whether it is choked, was lost in part
 	left      bool   // LEAVE was sent
 	withdrawn *Frame // WITHDRAW
 	tickets   []*identity.Ticket

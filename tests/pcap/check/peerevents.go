@@ -59,7 +59,7 @@ func (c *Conn) have(f *Frame, m *wire.Have) {
 		case int64(p) >= int64(h.Swarm.Object.Pieces()):
 			c.violate(f, rule, "piece %d of %d", p, h.Swarm.Object.Pieces())
 			return
-		case has.Has(int(p)) && !c.blind:
+		case has.Has(int(p)) && !h.unsure:
 			c.violate(f, rule, "piece %d is named again", p)
 			return
 		}
@@ -74,7 +74,7 @@ func (c *Conn) choke(f *Frame, choked bool) {
 		return
 	}
 	h := c.peer.handles[number]
-	if h.choked == choked && !c.blind {
+	if h.choked == choked && !h.unsure {
 		c.violate(f, "P20", "the handle is so already")
 	}
 	h.choked, h.chokedAt = choked, f.At

@@ -24,11 +24,38 @@ func (s *stream) seek(at time.Time, b []byte) []byte {
 			s.buf = s.buf[1:]
 			continue
 		}
+		if !s.followed(s.buf[wire.HeaderSize+size:], f) {
+			s.buf = s.buf[1:]
+			continue
+		}
 		found := s.buf
-		s.buf, s.seeking = nil, false
+		s.buf, s.seeking, s.unsure = nil, false, believed
 		return found
 	}
 	return nil
+}
+
+// believed is how many frames must make sense after a gap until what makes none is held against the sender.
+const believed = 3
+
+// doubt goes back to seeking, a byte after where the last frame was thought to begin.
+func (s *stream) doubt(b []byte) []byte {
+	again := append(s.buf[1:len(s.buf):len(s.buf)], b...)
+	s.buf, s.seeking = nil, true
+	return again
+}
+
+// followed reports whether what comes behind a frame, as far as it is there, can be the next one.
+func (s *stream) followed(b []byte, f *Frame) bool {
+	if f.Data >= len(b) {
+		return true
+	}
+	var next Frame
+	if b = b[f.Data:]; len(b) < wire.HeaderSize {
+		return true
+	}
+	_, err := next.bodySize(b)
+	return err == nil && s.plausible(&next)
 }
 
 // plausible reports whether a header can be one of the side's.

@@ -38,6 +38,7 @@ type stream struct {
 	left    int    // bytes of it to come
 	skip    int    // bytes of a frame to come that is not known in full
 	seeking bool   // there is no saying where the next frame begins
+	unsure  int    // so many frames must be right until it is believed that the first of them was one
 	dead    bool   // what follows makes no sense
 }
 
@@ -83,15 +84,25 @@ func (s *stream) read(at time.Time, b []byte) []byte {
 		return nil
 	}
 	size, err := f.bodySize(s.buf)
+	if err != nil && s.unsure > 0 {
+		return s.doubt(b)
+	}
 	if err != nil {
 		s.dead = true
 		s.conn.refuse(f, err)
 		return nil
 	}
 	b = s.fill(b, wire.HeaderSize+size)
-	if len(s.buf) == wire.HeaderSize+size {
-		s.complete(f, at)
+	if len(s.buf) < wire.HeaderSize+size {
+		return b
 	}
+	if s.unsure > 0 {
+		if !s.plausible(f) || !s.decodes(f, s.buf[wire.HeaderSize:]) {
+			return s.doubt(b)
+		}
+		s.unsure--
+	}
+	s.complete(f, at)
 	return b
 }
 
@@ -158,7 +169,7 @@ func (s *stream) lose(n int64) {
 			return
 		}
 	}
-	s.conn.blind = true
+	s.conn.lose()
 	if s.skip == 0 {
 		if s.skip = s.rest(); s.skip > 0 {
 			s.index++
