@@ -81,7 +81,7 @@ func TestMiddle(t *testing.T) {
 					}
 				}
 				trace.Finish()
-				if left := frames(b.steps[i+1:]); told < left {
+				if left := frames(b.steps[i+1:]); told < left-1 { // nothing begins with a long frame
 					t.Errorf("from step %d, byte %d on: %d of %d frames are told", i, from, told, left)
 				}
 			}

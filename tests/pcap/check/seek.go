@@ -1,30 +1,34 @@
 package check
 
 import (
-	"time"
+	"encoding/binary"
 
 	"shoal/wire"
 )
 
 // seek looks for the next frame in what follows a gap, and returns what follows its beginning: a header that can be right
 // there, with a body that can be decoded.
-func (s *stream) seek(at time.Time, b []byte) []byte {
+func (s *stream) seek(b []byte) []byte {
 	s.buf = append(s.buf, b...)
 	for len(s.buf) >= wire.HeaderSize {
-		f := s.frame(at)
+		if !mayBegin(s.buf) {
+			s.buf = s.buf[1:]
+			continue
+		}
+		var f Frame
 		size, err := f.bodySize(s.buf)
-		if err != nil || !s.plausible(f) {
+		if err != nil || size > maxFound || !s.plausible(&f) {
 			s.buf = s.buf[1:]
 			continue
 		}
 		if len(s.buf) < wire.HeaderSize+size {
 			return nil // it is known when more has come
 		}
-		if !s.decodes(f, s.buf[wire.HeaderSize:wire.HeaderSize+size]) {
+		if !s.decodes(&f, s.buf[wire.HeaderSize:wire.HeaderSize+size]) {
 			s.buf = s.buf[1:]
 			continue
 		}
-		if !s.followed(s.buf[wire.HeaderSize+size:], f) {
+		if !s.followed(s.buf[wire.HeaderSize+size:], &f) {
 			s.buf = s.buf[1:]
 			continue
 		}
@@ -35,13 +39,25 @@ func (s *stream) seek(at time.Time, b []byte) []byte {
 	return nil
 }
 
+// mayBegin tells most of what cannot be a header, at no cost: it is asked of every byte.
+func mayBegin(b []byte) bool {
+	kind, flags := wire.Kind(binary.BigEndian.Uint16(b[4:])), wire.Flags(binary.BigEndian.Uint16(b[6:]))
+	event := fromInitiator[kind] || fromPeer[kind] || fromServer[kind]
+	reply := flags == wire.FlagReply || flags == wire.FlagReply|wire.FlagError
+	return flags == 0 && event || (flags == 0 || reply) && answers[kind] != nil
+}
+
+// maxFound is how long the body of a frame may be, in bytes, for what follows a gap to begin with it: as much is decoded at each
+// byte where one might be.
+const maxFound = 1 << 10
+
 // believed is how many frames must make sense after a gap until what makes none is held against the sender.
 const believed = 3
 
 // doubt goes back to seeking, a byte after where the last frame was thought to begin.
 func (s *stream) doubt(b []byte) []byte {
 	again := append(s.buf[1:len(s.buf):len(s.buf)], b...)
-	s.buf, s.seeking = nil, true
+	s.buf, s.head, s.seeking = nil, nil, true
 	return again
 }
 
