@@ -3,57 +3,93 @@ package e2e
 import (
 	"bytes"
 	"encoding/hex"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 )
 
-// capture is all that crosses an island's network while it runs.
+// capture is all that crosses loopback in one network while it runs.
 type capture struct {
-	i    *island
+	t    *testing.T
 	path string
 	tool *process
+	in   func(func()) // runs something in that network
 }
 
-// capture returns when every further packet will be in it.
+// capture captures on the island.
 func (i *island) capture(name string) *capture {
 	i.w.Helper()
+	return startCapture(i.w, name, 2, i.run)
+}
+
+// startCapture returns when every further packet will be in it, if the kernel's buffer of so many MiB is enough.
+func startCapture(w *world, name string, buffer int, in func(func())) *capture {
+	w.Helper()
 	if _, err := exec.LookPath("dumpcap"); err != nil {
-		i.w.Skipf("there is no dumpcap, of Debian's package tshark: %v", err)
+		w.Skipf("there is no dumpcap, of Debian's package tshark: %v", err)
 	}
-	c := &capture{i: i, path: i.w.path(name)}
-	c.tool = i.launch("dumpcap", os.Environ(), "-q", "-i", "lo", "-w", c.path)
+	c := &capture{t: w.T, path: w.path(name), in: in}
+	c.tool = prepare(w.T, "dumpcap", w.dir, os.Environ(), "-q", "-B", strconv.Itoa(buffer), "-i", "lo", "-w", c.path)
+	var err error
+	in(func() { err = c.tool.cmd.Start() })
+	c.tool.watch(err)
 	c.tool.awaitError("File: ")
 	return c
 }
 
-// stop ends the capture and returns what was said: the packets as they were, and then each direction of each
-// conversation, put together again.
-func (c *capture) stop() (packets []byte, conversations map[string][]byte) {
-	t := c.i.w.T
-	t.Helper()
+// stop ends the capture, when all that was sent is in it.
+func (c *capture) stop() {
+	c.t.Helper()
 	mark := []byte("the end of what is captured")
 	var to net.PacketConn
 	var err error
-	c.i.run(func() { to, err = net.ListenPacket("udp", "127.0.0.1:0") })
+	c.in(func() { to, err = net.ListenPacket("udp", "127.0.0.1:0") })
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	defer to.Close()
 	if _, err := to.WriteTo(mark, to.LocalAddr()); err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	eventually(t, func() error {
-		if packets, err = os.ReadFile(c.path); err == nil && !bytes.Contains(packets, mark) {
+	eventually(c.t, func() error {
+		said, err := lastOf(c.path, 1<<20)
+		if err == nil && !bytes.Contains(said, mark) {
 			err = os.ErrNotExist
 		}
 		return err
 	})
 	c.tool.signal(syscall.SIGINT)
 	c.tool.wait().ok()
+}
 
+// lastOf is the last n bytes of a file, or all of it.
+func lastOf(path string, n int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-n), n))
+}
+
+// read returns what was said in a capture that has ended: the packets as they were, and then each direction of each
+// conversation, put together again.
+func (c *capture) read() (packets []byte, conversations map[string][]byte) {
+	t := c.t
+	t.Helper()
+	packets, err := os.ReadFile(c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	said, err := exec.Command("tshark", "-r", c.path, "-T", "fields", "-e", "tcp.stream", "-e", "tcp.srcport", "-e", "tcp.payload", "-e", "udp.payload").Output()
 	if err != nil {
 		t.Fatalf("tshark: %v", err)

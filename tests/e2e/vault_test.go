@@ -155,7 +155,8 @@ func (v *vault) searchFiles() {
 // searchCapture ends a capture and searches it; it returns the conversations.
 func (v *vault) searchCapture(c *capture) map[string][]byte {
 	v.Helper()
-	packets, conversations := c.stop()
+	c.stop()
+	packets, conversations := c.read()
 	v.search("a packet", packets, "")
 	for _, said := range conversations {
 		v.search("a conversation", said, "")
