@@ -78,32 +78,73 @@ func (h Header) String() string {
 // ParseHeader reads the HeaderSize bytes of a header and enforces rules F1 to F5 as far as one frame can show them. The
 // error has code BadRequest and holds a Breach; the Header is as read even then.
 func ParseHeader(b []byte) (Header, error) {
-	h := Header{
+	h := readHeader(b)
+	return h, h.check()
+}
+
+// IsHeader reports whether ParseHeader has no error for these bytes. It allocates nothing: who looks for a header in the middle
+// of a stream asks at every byte.
+func IsHeader(b []byte) bool { return readHeader(b).flaw() == sound }
+
+func readHeader(b []byte) Header {
+	return Header{
 		Length: binary.BigEndian.Uint32(b),
 		Kind:   Kind(binary.BigEndian.Uint16(b[4:])),
 		Flags:  Flags(binary.BigEndian.Uint16(b[6:])),
 		ID:     binary.BigEndian.Uint32(b[8:]),
 	}
-	return h, h.check()
 }
 
-func (h Header) check() error {
+// flaw is what is wrong with a header.
+type flaw int
+
+const (
+	sound flaw = iota
+	unknownKind
+	unknownFlags
+	answeredEvent
+	answeredNothing
+	wrongID
+	tooLong
+	tooShort
+)
+
+func (h Header) flaw() flaw {
 	spec := h.Kind.row()
 	switch {
 	case spec == nil:
-		return breaks("F2", "a frame of unknown kind %d", uint16(h.Kind))
+		return unknownKind
 	case h.Flags != 0 && h.Flags != FlagReply && h.Flags != FlagReply|FlagError:
-		return breaks("F2", "a %v frame with flags %#x", h.Kind, uint16(h.Flags))
+		return unknownFlags
 	case spec.event && h.Flags != 0:
-		return breaks("F5", "a reply to %v, which is an event", h.Kind)
+		return answeredEvent
 	case h.Flags != 0 && h.ID == 0:
-		return breaks("F5", "a reply to %v %d, which is no request", h.Kind, h.ID)
+		return answeredNothing
 	case spec.event != (h.ID == 0):
-		return breaks("F3", "a %v frame with id %d", h.Kind, h.ID)
+		return wrongID
 	case h.Length > spec.limit(h.Flags):
-		return breaks("F1", "a %v frame of %d bytes where %d are allowed",
-			h.Kind, h.Length, spec.limit(h.Flags))
+		return tooLong
 	case h.IsPiece() && h.Length < pieceHeadSize:
+		return tooShort
+	}
+	return sound
+}
+
+func (h Header) check() error {
+	switch h.flaw() {
+	case unknownKind:
+		return breaks("F2", "a frame of unknown kind %d", uint16(h.Kind))
+	case unknownFlags:
+		return breaks("F2", "a %v frame with flags %#x", h.Kind, uint16(h.Flags))
+	case answeredEvent:
+		return breaks("F5", "a reply to %v, which is an event", h.Kind)
+	case answeredNothing:
+		return breaks("F5", "a reply to %v %d, which is no request", h.Kind, h.ID)
+	case wrongID:
+		return breaks("F3", "a %v frame with id %d", h.Kind, h.ID)
+	case tooLong:
+		return breaks("F1", "a %v frame of %d bytes where %d are allowed", h.Kind, h.Length, h.Kind.row().limit(h.Flags))
+	case tooShort:
 		return breaks("X1", "a piece of %d bytes, shorter than its head", h.Length)
 	}
 	return nil

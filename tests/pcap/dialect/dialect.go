@@ -86,7 +86,12 @@ func isHello(b []byte) bool {
 // Midway looks in the middle of a conversation for a frame of Shoal's: where in b it begins, -1 for none, and which side sends
 // such.
 func Midway(b []byte) (at int, from check.Side) {
-	for at := 0; at+wire.HeaderSize <= len(b); at++ {
+	tries := 0
+	for at := 0; at+wire.HeaderSize <= len(b) && tries < maxTries; at++ {
+		if !wire.IsHeader(b[at:]) {
+			continue
+		}
+		tries++
 		h, err := wire.ParseHeader(b[at : at+wire.HeaderSize])
 		if err != nil || h.ID == 0 || h.Length == 0 || !decodes(h, b[at+wire.HeaderSize:]) {
 			continue
@@ -98,6 +103,9 @@ func Midway(b []byte) (at int, from check.Side) {
 	}
 	return -1, 0
 }
+
+// maxTries is how many bodies are decoded in vain in one packet, at most.
+const maxTries = 4
 
 // decodes reports whether what follows a header is its body. It must be there, but for the block of a PIECE.
 func decodes(h wire.Header, rest []byte) bool {

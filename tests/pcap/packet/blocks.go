@@ -121,9 +121,6 @@ func (b *blocks) check(kind uint32) error {
 	if length < begin+4 {
 		return fmt.Errorf("a block of %d bytes", length)
 	}
-	if kind == blockInterface {
-		b.order.PutUint32(b.block[12:], maxPacket) // or a buffer of whatever size stands there would be made
-	}
 	return b.checkOptions(b.block[begin : length-4])
 }
 

@@ -58,7 +58,7 @@ func NewReader(from io.Reader) (*Reader, error) {
 		return nil, noCapture(err)
 	}
 	if f.classic != nil {
-		f.classic.SetSnaplen(maxPacket) // what the file says may be anything, and would be allocated
+		f.classic.SetSnaplen(maxPacket) // what the file says may be too little, or anything
 	}
 	return newReader(f), nil
 }
@@ -83,14 +83,14 @@ func (f *file) next() (data []byte, info gopacket.CaptureInfo, link layers.LinkT
 		}
 	}()
 	if f.ng != nil {
-		data, info, err = f.ng.ZeroCopyReadPacketData()
+		data, info, err = f.ng.ReadPacketData()
 		if err == nil {
 			link, _ = info.AncillaryData[0].(layers.LinkType)
 		} else if f.blocks.failed != nil {
 			err = f.blocks.failed
 		}
 	} else {
-		data, info, err = f.classic.ZeroCopyReadPacketData()
+		data, info, err = f.classic.ReadPacketData()
 		link = f.classic.LinkType()
 		if err == io.EOF && info.CaptureLength > 0 || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errCutShort
