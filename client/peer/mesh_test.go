@@ -14,10 +14,12 @@ import (
 
 	"shoal"
 	"shoal/client/store"
+	"shoal/client/swarm/upload"
 	"shoal/client/tickets"
 	"shoal/client/tickets/ticketstest"
 	"shoal/client/tracker"
 	"shoal/identity"
+	"shoal/tests/pcap/tap"
 	"shoal/wire"
 	"shoal/wire/wiretest"
 )
@@ -29,6 +31,7 @@ type mesh struct {
 	run   sync.WaitGroup
 	nodes []*node
 	down  atomic.Bool // the server
+	tap   *tap.Tap    // all that the nodes say is held against the protocol
 }
 
 // node is one peer: all that a process has.
@@ -47,7 +50,11 @@ func newMesh(t *testing.T, n int) *mesh { return newMeshOf(t, n, nil) }
 
 // newMeshOf is a mesh whose nodes ask for tickets of an office, if that is not nil, and exchange records.
 func newMeshOf(t *testing.T, n int, o *ticketstest.Office) *mesh {
-	m := &mesh{t: t}
+	var except []string
+	if o == nil {
+		except = []string{"P14"} // nobody asks for tickets
+	}
+	m := &mesh{t: t, tap: tap.New(t, except...)}
 	var cancel context.CancelFunc
 	m.ctx, cancel = context.WithCancel(context.Background())
 	for range n {
@@ -97,7 +104,11 @@ func ofRealm(o *ticketstest.Office, key *identity.Key, at ...identity.Candidate)
 func (m *mesh) dial(ctx context.Context, address string) (net.Conn, error) {
 	for _, nd := range m.nodes {
 		if nd.address.String() == address {
-			return nd.listener.Dial(ctx)
+			nc, err := nd.listener.Dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return m.tap.Conn(nc), nil
 		}
 	}
 	return nil, shoal.Errorf(shoal.Unreachable, "nobody is at %s", address)
@@ -194,6 +205,27 @@ func TestCrowd(t *testing.T) {
 		for _, nd := range m.nodes {
 			if it := nd.server.Shelf.find(swarmOf(f)); it == nil || !it.content.Whole() {
 				t.Error("a download is not served on")
+			}
+		}
+	})
+}
+
+// A seed that more fetch from than it serves at a time chokes some of them, and says and does nothing against the protocol.
+func TestCrowdOfChoked(t *testing.T) {
+	const peers, pieces = upload.Slots + 1, 1
+	f := place(t, random(pieces*pieceLength, 78))
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, peers+1)
+		m.nodes[0].server.Shelf.Put(swarmOf(f), f)
+		m.nodes[0].server.Up.Set(1 << 20)
+		var run sync.WaitGroup
+		for _, nd := range m.nodes[1:] {
+			run.Go(func() { nd.fetch(swarmOf(f), m.nodes[0].source()) })
+		}
+		run.Wait()
+		for _, k := range []wire.Kind{wire.KindChoke, wire.KindUnchoke, wire.KindHave, wire.KindRequest} {
+			if m.tap.Seen(k) == 0 {
+				t.Errorf("nobody said %v", k)
 			}
 		}
 	})
