@@ -70,7 +70,14 @@ func TestNothingInClear(t *testing.T) {
 	for _, s := range shown {
 		v.canaries = append(v.canaries, newCanary(s.name, []byte(s.secret)))
 	}
-	v.searchCapture(listening)
+	for between, said := range v.searchCapture(listening) {
+		if sharesBytes(content, said) {
+			t.Errorf("some of the file is in clear in %s", between)
+		}
+	}
+	if !sharesBytes(content, content[1000:1100]) {
+		t.Error("the file's bytes would not be found")
+	}
 	if finds := v.found(); len(finds) > 0 {
 		t.Errorf("found\n%s", strings.Join(finds, "\n"))
 	}

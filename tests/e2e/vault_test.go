@@ -152,6 +152,21 @@ func (v *vault) searchFiles() {
 	}
 }
 
+// sharesBytes reports whether any of the content's parts of 16 bytes, one after the other, is in what was found.
+func sharesBytes(content, found []byte) bool {
+	const part = 16
+	parts := make(map[[part]byte]bool, len(content)/part)
+	for i := 0; i+part <= len(content); i += part {
+		parts[[part]byte(content[i:])] = true
+	}
+	for i := 0; i+part <= len(found); i++ {
+		if parts[[part]byte(found[i:])] {
+			return true
+		}
+	}
+	return false
+}
+
 // searchCapture ends a capture and searches it; it returns the conversations.
 func (v *vault) searchCapture(c *capture) map[string][]byte {
 	v.Helper()

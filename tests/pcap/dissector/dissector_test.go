@@ -173,6 +173,26 @@ func (m *maker) vectors() (all []*sent) {
 	return all
 }
 
+// In what Shoal itself has said there is nothing wrong, and all that is signed is opened.
+func TestSample(t *testing.T) {
+	t.Parallel()
+	frames := tshark(t, "-r", "../testdata/plaintext.pcapng.gz")
+	tickets := 0
+	for _, s := range frames {
+		for _, wrong := range []string{"shoal.malformed", "shoal.unanswerable", "shoal.undecoded"} {
+			if s.has(wrong) {
+				t.Errorf("%s: %v", wrong, s)
+			}
+		}
+		if s.has("shoal.ticket.group") {
+			tickets++
+		}
+	}
+	if len(frames) < 300 || tickets == 0 {
+		t.Errorf("there are %d frames, %d of them with a ticket", len(frames), tickets)
+	}
+}
+
 // What must be refused because of its form is marked as malformed, by the rule that is broken.
 func TestMalformed(t *testing.T) {
 	t.Parallel()

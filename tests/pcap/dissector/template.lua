@@ -378,3 +378,4 @@ shoal:register_heuristic("tcp", function(tvb, pinfo, tree)
 end)
 
 DissectorTable.get("tls.alpn"):add("shoal/1", shoal)
+DissectorTable.get("tcp.port"):add_for_decode_as(shoal)
