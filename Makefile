@@ -11,7 +11,7 @@ T = 30s
 SCRIPTS := .ci/run scripts/*.sh scripts/lib/*.sh
 
 .NOTPARALLEL:
-.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm bench-hostile stress fuzz fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
+.PHONY: help build run test bench bench-hash bench-log bench-server bench-swarm bench-hostile stress soak fuzz fmt lint clean setup-build setup-test setup-bench native test-native test-go test-nocgo
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -44,6 +44,9 @@ bench-hostile: setup-test build ## measure what attackers cost everybody else, a
 
 stress: setup-test build ## many sessions at a time, each answer checked: what becomes slow, full or wrong (CLIENTS=300 SECONDS=15 MIX=…)
 	@scripts/stress.sh
+
+soak: setup-bench setup-test build ## use it for MINUTES=… while daemons are killed, links cut, disks filled; all that was promised must be there (as root)
+	@scripts/soak.sh "$(or $(MINUTES),10)"
 
 fmt: ## format the Go files
 	$(GOFUMPT) -l -w .

@@ -225,11 +225,22 @@ func (d *Daemon) Unpublish(ctx context.Context, group shoal.Group, name shoal.Na
 	if err := d.Client.Unpublish(ctx, group, name); err != nil && !(here && errors.Is(err, shoal.NotFound)) {
 		return err
 	}
-	return d.forget(l, shoal.Errorf(shoal.NotFound, "%q is no longer published here", name))
+	// Where the catalog cannot be written, the name stays here, so that asking again takes it away there, too.
+	if err := d.catalog.Delete(group, name); err != nil {
+		return err
+	}
+	d.drop(l, shoal.Errorf(shoal.NotFound, "%q is no longer published here", name))
+	return nil
 }
 
-// forget ends serving under a name; the file itself is withdrawn with its last name in the group.
+// forget ends serving under a name, now and after a restart.
 func (d *Daemon) forget(l label, why error) error {
+	d.drop(l, why)
+	return d.catalog.Delete(l.group, l.name)
+}
+
+// drop ends serving under a name; the file itself is withdrawn with its last name in the group.
+func (d *Daemon) drop(l label, why error) {
 	d.tracker.Forget(l.group, l.name)
 	d.mu.Lock()
 	o, known := d.names[l]
@@ -252,5 +263,4 @@ func (d *Daemon) forget(l label, why error) error {
 		d.tracker.Withdraw(swarm)
 		_ = file.Close() // only ever read
 	}
-	return d.catalog.Delete(l.group, l.name)
 }

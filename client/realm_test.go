@@ -162,6 +162,30 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// A name that cannot be taken out of the catalog, because the disk is full, can be unpublished when it can.
+func TestUnpublishWhileTheCatalogCannotBeWritten(t *testing.T) {
+	s := newRealmServer(t) // which never finds a name
+	c := s.config()
+	d, stop := daemon(t, c)
+	path := filepath.Join(t.TempDir(), "a")
+	must(t, os.WriteFile(path, []byte("a"), 0o600))
+	publish(t, d, "a", path)
+	catalog := d.catalog
+	closed, err := store.OpenCatalog(filepath.Join(t.TempDir(), "catalog.db"))
+	must(t, err)
+	must(t, closed.Close())
+	d.catalog = closed
+	if err := d.Unpublish(t.Context(), shoal.Public, "a"); err == nil || errors.Is(err, shoal.NotFound) {
+		t.Fatalf("with a catalog that cannot be written: %v", err)
+	}
+	d.catalog = catalog
+	must(t, d.Unpublish(t.Context(), shoal.Public, "a"))
+	wantServed(t, d, 0)
+	stop()
+	d, _ = daemon(t, c)
+	wantServed(t, d, 0)
+}
+
 // A daemon ends serving what was deleted or stopped, and everything in a group that its user was removed from; also after
 // a restart, and nothing else.
 func TestDaemonFollowsTheGroup(t *testing.T) {

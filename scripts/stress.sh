@@ -14,7 +14,7 @@
 # A command takes some 20 ms of CPU time: on a few CPUs it is the commands that fill them, long before the daemons do. The
 # profiles of each step stay in ${TMPDIR:-/var/tmp}/shoal-stress-profiles.
 #
-# STRESS_FAULT=wrong (files are not what they are said to be) or =leak (connections stay) is for the test of this script.
+# STRESS_FAULT=wrong (files are not what they are said to be) and =leak (connections stay) are for the test of this script.
 mapfile -d '' -t environment <"/proc/$$/environ" # bash counts in SECONDS, from what the environment says on
 set -euo pipefail
 export LC_ALL=C
@@ -178,7 +178,7 @@ say "Starting a server, $peers peers, a log service and an enrichment service"
 settle
 daemons=(server peer{1..3} rpclog soap)
 keep_sampling &
-if [[ ${STRESS_FAULT:-} == wrong ]]; then
+if [[ ${STRESS_FAULT:-} == *wrong* ]]; then
     for name in "${!base[@]}"; do base[$name]=${base[$name]//[0-9]/f}; done
 fi
 
@@ -197,7 +197,7 @@ done
 be_idle >"$work/rest"
 step "$most" $((++number))
 sed -i '$d' "$work/steps" # it is no step up
-[[ ${STRESS_FAULT:-} != leak ]] || leak
+[[ ${STRESS_FAULT:-} != *leak* ]] || leak
 be_idle >"$work/rest.after"
 
 profiles=${TMPDIR:-/var/tmp}/shoal-stress-profiles

@@ -7,7 +7,10 @@ me=$(basename "$0" .sh)
 shoal=${SHOAL_BIN:-$(dirname "${BASH_SOURCE[0]}")/../../bin/shoal}
 work=''
 kept=''                    # says why the folder is to stay, if it is
+keeps=''                   # says that it is to stay whenever the script fails
+mounted=()                 # folders of it that are mounts
 declare -A pid=() line=()  # of each daemon: its process, and its command line but for the address
+declare -A at=()           # of each daemon that has one: the address where it is to listen
 declare -A host=()         # of each daemon that has one: its network namespace
 patience=60                # seconds that a daemon may take to start, at most
 
@@ -40,8 +43,9 @@ descendants() {
 }
 
 clean_up() {
+    local status=$? ours tries each
     trap '' INT TERM HUP
-    local ours tries
+    ((status != 1)) || [[ -z $keeps ]] || kept=${kept:-it failed}
     mapfile -t ours < <(descendants $$)
     if ((${#ours[@]} > 0)); then
         kill "${ours[@]}" 2>/dev/null || true
@@ -53,6 +57,10 @@ clean_up() {
         kill -KILL "${ours[@]}" 2>/dev/null || true
         wait 2>/dev/null || true
     fi
+    for each in "${mounted[@]}"; do
+        [[ -z $kept ]] || cp -a "$work/$each" "$work/disk of $each" || true
+        umount -l "$work/$each"
+    done
     if [[ -n $kept ]]; then
         echo "$me: $kept: see $work" >&2
     elif [[ -n $work ]]; then
@@ -60,23 +68,25 @@ clean_up() {
     fi
 }
 
-# launch NAME ADDRESS: starts the daemon again as it was, or for the first time.
+# launch NAME: starts the daemon again as it was, or for the first time.
 launch() {
     local name=$1 before=()
-    eval "set -- ${line[$name]} --listen ${2@Q}"
+    eval "set -- ${line[$name]}"
     [[ -z ${host[$name]:-} ]] || before=(nsenter "--net=/run/netns/${host[$name]}")
+    : >"$work/$name.out" # or what it said before would be taken for what it says
     # Should the script be killed, they end, too.
     "${before[@]}" setpriv --pdeathsig KILL \
-        "$shoal" "$@" --json --state "$work/$name" >"$work/$name.out" 2>>"$work/$name.err" </dev/null &
+        "$shoal" "$@" --json --state "$work/$name" --listen "${at[$name]:-127.0.0.1:0}" >"$work/$name.out" 2>>"$work/$name.err" </dev/null &
     pid[$name]=$!
 }
 
-# daemon NAME ARGUMENT...: starts a daemon with a state and logs of its own, at $listen or any free port of loopback.
+# daemon NAME ARGUMENT...: starts a daemon with a state and logs of its own, on any free port of loopback unless $at says
+# otherwise.
 daemon() {
     local name=$1
     shift
     line[$name]=${*@Q}
-    launch "$name" "${listen:-127.0.0.1:0}"
+    launch "$name"
 }
 
 # event NAME FIELD: waits for the first event of the daemon NAME and prints one of its fields.

@@ -35,14 +35,44 @@ func TestStress(t *testing.T) {
 		variables []string
 		says      []string
 	}{
-		"well":       {0, []string{"CLIENTS=3", "SECONDS=1"}, []string{"\n3 sessions: ", " unpublish ", " CPU ", "nearest to being full: ", "Nothing was wrong, and nothing was kept"}},
-		"wrong file": {1, []string{"CLIENTS=1", "SECONDS=1", "MIX=get=1", "STRESS_FAULT=wrong"}, []string{"times Shoal was wrong", "ended with 0, and b3sum says", "something was wrong: see "}},
-		"leak":       {1, []string{"CLIENTS=1", "SECONDS=1", "MIX=list=1", "STRESS_FAULT=leak"}, []string{"server: descriptors grew from ", "does not give back what it took: see "}},
-		"settings":   {1, []string{"MIX=list=4,fly=1"}, []string{"not 'fly=1'"}},
+		"well": {0, []string{"CLIENTS=3", "SECONDS=1"}, []string{"\n3 sessions: ", " unpublish ", " CPU ", "nearest to being full: ", "Nothing was wrong, and nothing was kept"}},
+		"not well": {
+			1,
+			[]string{"CLIENTS=1", "SECONDS=1", "MIX=get=1", "STRESS_FAULT=wrong leak"},
+			[]string{"times Shoal was wrong", " was fetched, and b3sum says ", "server: descriptors grew from ", "something was wrong: see "},
+		},
+		"settings": {1, []string{"MIX=list=4,fly=1"}, []string{"not 'fly=1'"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			said := bash(t, c.code, stress, append([]string{"MIX=list=1,lookup=1,publish=4,get=1,get-one=1,groups=1,logins=1"}, c.variables...)...)
+			for _, want := range c.says {
+				if !strings.Contains(said, want) {
+					t.Errorf("it did not say %q, but:\n%s", want, said)
+				}
+			}
+		})
+	}
+}
+
+// TestSoak has few people use Shoal for a moment while daemons are killed and the like: all that was acknowledged is there,
+// and the script notices when it is not.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("networks and mounts of its own are not allowed here, which root may have")
+	}
+	for name, c := range map[string]struct {
+		code     int
+		variable string
+		says     []string
+	}{
+		"well":     {0, "SEED=5", []string{" sessions, and faults for 0.08 minutes", " s\n  operation ", "Is all there that was acknowledged?\nAll of it: "}},
+		"not well": {1, "SOAK_FAULT=lost file", []string{"times Shoal was wrong", "session 1: ls lacks nobodys, which was published", " was fetched, and b3sum says ", "it failed: see "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := bash(t, c.code, "scripts/soak.sh 0.08", "CLIENTS=3", c.variable)
 			for _, want := range c.says {
 				if !strings.Contains(said, want) {
 					t.Errorf("it did not say %q, but:\n%s", want, said)

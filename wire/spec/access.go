@@ -28,13 +28,21 @@ type Answer struct {
 }
 
 var (
+	besidesRow = regexp.MustCompile("^\\| ([A-Z_]+) \\| (`[a-z-]+`.*) \\|$")
+	codeName   = regexp.MustCompile("`([a-z-]+)`")
 	accessRow  = regexp.MustCompile(`^\| ([A-Z_]+)( [a-z]+)? ((?:\| [A-Za-z0-9' -]+ ){5})\|$`)
 	accessHead = "| request | " + strings.Join([]string{"nobody's", "user", "member", "owner", "admin"}, " | ") + " |"
 	accessCell = regexp.MustCompile(`^(?:(yes)|(own or )?([a-z]+(?:-[a-z]+)*)|([A-Z]\d+))$`)
 )
 
-// readAccess reads a line of the table, if it is one.
+// readAccess reads a line of the table, or of the one of the errors besides these, if it is one.
 func (s *Spec) readAccess(line string) error {
+	if m := besidesRow.FindStringSubmatch(line); m != nil {
+		for _, code := range codeName.FindAllStringSubmatch(m[2], -1) {
+			s.Besides[m[1]] = append(s.Besides[m[1]], code[1])
+		}
+		return nil
+	}
 	m := accessRow.FindStringSubmatch(line)
 	if m == nil {
 		return nil
@@ -68,6 +76,13 @@ func (s *Spec) checkAccess() error {
 			}
 			if answer.Rule != "" && !slices.Contains(s.Rules, answer.Rule) {
 				return fmt.Errorf("%s by %s: there is no rule %s", a.Kind, asker, answer.Rule)
+			}
+		}
+	}
+	for kind, codes := range s.Besides {
+		for _, code := range codes {
+			if _, known := s.Codes[code]; !known || !seen[kind] {
+				return fmt.Errorf("%s: no request, or no code %s", kind, code)
 			}
 		}
 	}

@@ -13,11 +13,12 @@ import (
 // Spec is what the documents say.
 type Spec struct {
 	Schema
-	Kinds      []Kind            // the table of section 7, in its order
-	Access     []Access          // the table of who may ask for what, in its order
-	Codes      map[string]uint64 // the table of codes
-	Rules      []string          // the numbers of the rules, in their order
-	ErrorLimit uint64            // bytes in the body of an error_reply
+	Kinds      []Kind              // the table of section 7, in its order
+	Access     []Access            // the table of who may ask for what, in its order
+	Besides    map[string][]string // by the kind, the codes of errors besides those of Access
+	Codes      map[string]uint64   // the table of codes
+	Rules      []string            // the numbers of the rules, in their order
+	ErrorLimit uint64              // bytes in the body of an error_reply
 }
 
 // Kind is one row of the table of kinds. Request or Reply is "" where the table has no such body, and "empty" where
@@ -49,7 +50,7 @@ func Load(dir fs.FS) (*Spec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading shoal.x: %w", err)
 	}
-	s := &Spec{Schema: *schema, Codes: map[string]uint64{}}
+	s := &Spec{Schema: *schema, Besides: map[string][]string{}, Codes: map[string]uint64{}}
 	if err := s.readProtocol(string(text)); err != nil {
 		return nil, fmt.Errorf("reading PROTOCOL.md: %w", err)
 	}

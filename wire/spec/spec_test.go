@@ -98,16 +98,21 @@ func TestAccess(t *testing.T) {
 	if i < 0 || s.Access[i].Answers["user"] != (Answer{Rule: "E3"}) {
 		t.Errorf("ANNOUNCE is not answered as rule E3 says in %v", s.Access)
 	}
+	if got := s.Besides["EXCHANGE"]; !slices.Equal(got, []string{"bad-request", "limit"}) {
+		t.Errorf("EXCHANGE is answered by %v besides", got)
+	}
 	const row = "| WHOAMI | denied | yes | yes | yes | yes |\n"
 	for name, by := range map[string]string{
-		"no row":          "",
-		"two rows":        row + row,
-		"an unknown code": strings.Replace(row, "denied", "refused", 1),
-		"an unknown rule": strings.Replace(row, "denied", "Z9", 1),
-		"no answer":       strings.Replace(row, "denied", "own or", 1),
-		"a column less":   strings.Replace(row, " yes |", "", 1),
-		"an unknown kind": row + strings.Replace(row, "WHOAMI", "WHOAREYOU", 1),
-		"an event":        row + strings.Replace(row, "WHOAMI", "EPOCH", 1),
+		"no row":                  "",
+		"two rows":                row + row,
+		"an unknown code":         strings.Replace(row, "denied", "refused", 1),
+		"an unknown rule":         strings.Replace(row, "denied", "Z9", 1),
+		"no answer":               strings.Replace(row, "denied", "own or", 1),
+		"a column less":           strings.Replace(row, " yes |", "", 1),
+		"an unknown kind":         row + strings.Replace(row, "WHOAMI", "WHOAREYOU", 1),
+		"an unknown code besides": row + "| WHOAMI | `refused` (S1) |\n",
+		"an unknown kind besides": row + "| EPOCH | `denied` (S1) |\n",
+		"an event":                row + strings.Replace(row, "WHOAMI", "EPOCH", 1),
 	} {
 		changed := strings.Replace(string(protocol), row, by, 1)
 		if changed == string(protocol) {

@@ -10,7 +10,7 @@ import (
 // answers are the errors by which each request may be answered, and for each the rule that says so; A1 stands for the table
 // of who may ask for what and the one of the errors besides these.
 var answers = map[wire.Kind]map[shoal.Code]string{
-	wire.KindHello:     {shoal.Unsupported: "H4", shoal.Untrusted: "H3"},
+	wire.KindHello:     {shoal.Unsupported: "H4", shoal.Untrusted: "H6"},
 	wire.KindAuth:      {shoal.Untrusted: "H6"},
 	wire.KindPing:      {},
 	wire.KindPublish:   byTable(shoal.Denied, shoal.NotFound, shoal.NameTaken, shoal.BadRequest, shoal.Limit),
@@ -18,7 +18,7 @@ var answers = map[wire.Kind]map[shoal.Code]string{
 	wire.KindList:      byTable(shoal.Denied, shoal.NotFound),
 	wire.KindLookup:    byTable(shoal.Denied, shoal.NotFound),
 	wire.KindAnnounce:  {shoal.Denied: "A1", shoal.BadRequest: "S6", shoal.Limit: "S7"},
-	wire.KindLog:       byTable(shoal.Denied, shoal.BadRequest, shoal.Limit),
+	wire.KindLog:       {shoal.Denied: "S10", shoal.BadRequest: "A1", shoal.Limit: "A1"},
 
 	wire.KindJoin:     {shoal.NotFound: "A1", shoal.Limit: "P2", shoal.Changed: "P11"},
 	wire.KindLeave:    byTable(shoal.NotFound),
@@ -63,7 +63,7 @@ func byTable(codes ...shoal.Code) map[shoal.Code]string {
 var (
 	ofAnybody  = []shoal.Code{shoal.Internal}
 	ofServer   = []shoal.Code{shoal.Busy, shoal.Unreachable}
-	ofMutation = []shoal.Code{shoal.StaleRequest, shoal.BadRequest, shoal.NoSpace}
+	ofMutation = []shoal.Code{shoal.StaleRequest, shoal.BadRequest, shoal.NoSpace, shoal.Limit}
 )
 
 // checkCode holds an error to those that there are for the kind.

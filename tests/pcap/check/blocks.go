@@ -27,7 +27,7 @@ func (c *Conn) request36(f *Frame, m *wire.Request) {
 		return
 	}
 	f.ask.peer.valid = h.Swarm.Object.CheckBlock(int(m.Piece), int64(m.Begin), int64(m.Length)) == nil
-	f.ask.peer.announced = h.announced.Has(int(m.Piece))
+	f.ask.peer.announced = !h.unsure && h.has(m.Piece)
 	if h.choked {
 		f.ask.peer.choked = f.At
 	}
@@ -51,11 +51,11 @@ func (c *Conn) piece(f *Frame, m *wire.PieceHead) {
 		return
 	}
 	switch {
-	case h.choked:
+	case h.choked && !h.unsure:
 		c.violate(f, "P19", "the handle is choked")
 	case !f.Request.ask.peer.valid:
 		c.violate(f, "P5", "the block does not lie where one may: piece %d, %d+%d", asked.Piece, asked.Begin, asked.Length)
-	case !h.announced.Has(int(asked.Piece)):
+	case !h.has(asked.Piece) && !h.unsure:
 		c.violate(f, "P6", "piece %d was not announced", asked.Piece)
 	case m.Piece != asked.Piece || m.Begin != asked.Begin || f.Data != int(asked.Length):
 		c.violate(f, "P7", "piece %d, %d+%d, where %d, %d+%d was asked for", m.Piece, m.Begin, f.Data, asked.Piece, asked.Begin, asked.Length)

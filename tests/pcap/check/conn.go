@@ -25,6 +25,7 @@ type Conn struct {
 	streams [2]stream
 	blind   bool   // something was lost: what the sides know of each other is not known here
 	broken  *Frame // the one after which the conversation should have ended (rule F7)
+	wentOn  bool   // it did not, and that was told of
 
 	open      map[uint32]*Frame // requests that are not answered, by their ids
 	handshake handshake
@@ -78,6 +79,17 @@ func (c *Conn) end() {
 	c.forgetPieces()
 	c.open, c.duties, c.server, c.peer = nil, nil, serverSide{}, peerSide{}
 	delete(c.trace.conns, c)
+}
+
+// lose takes note that frames were lost: what was asked may have been answered, and what was said taken back.
+func (c *Conn) lose() {
+	c.blind = true
+	clear(c.open)
+	c.duties, c.server.owed = nil, nil
+	clear(c.peer.joining)
+	for _, h := range c.peer.handles {
+		h.unsure = true
+	}
 }
 
 // alive reports whether neither side has said that it ends.

@@ -15,11 +15,7 @@ type pieceOf struct {
 }
 
 // blockSums are the chaining values of those of a piece's units of shoal.BlockUnit that were seen.
-type blockSums struct {
-	values []shoal.Hash
-	seen   []bool
-	left   int
-}
+type blockSums map[int]shoal.Hash
 
 // summing is the block that is being read.
 type summing struct {
@@ -31,9 +27,11 @@ type summing struct {
 }
 
 const (
-	maxSums      = 1 << 18 // of one connection's pieces that are not complete: 8 MiB
-	chunkLength  = 1 << 10 // of BLAKE3
-	unitOfChunks = shoal.BlockUnit / chunkLength
+	// maxSums and maxOpenPieces bound what is kept of one connection's pieces that are not complete.
+	maxSums       = 1 << 18
+	maxOpenPieces = 1 << 10
+	chunkLength   = 1 << 10 // of BLAKE3
+	unitOfChunks  = shoal.BlockUnit / chunkLength
 )
 
 // beginBlock begins to read the block of a PIECE. Only what begins with a unit is held against hashes.
@@ -88,20 +86,22 @@ func (c *Conn) endBlock(f *Frame, h *Handle, asked *wire.Request) {
 	if end := int64(asked.Begin) + int64(asked.Length); len(s.buf) > 0 && end == length || length == 0 {
 		s.unit()
 	}
-	p := c.sumsOf(s.of, units)
+	p := c.sumsOf(s.of)
 	for i, v := range s.sums {
-		if at := s.first + i; at < units {
-			if !p.seen[at] {
-				p.seen[at], p.left = true, p.left-1
-			}
-			p.values[at] = v
+		if s.first+i < units {
+			p[s.first+i] = v
 		}
 	}
-	if p.left == 0 {
-		c.dropSums(s.of)
-		if !c.matches(s.of, p.values) {
-			c.violate(f, "M3", "piece %d of %v does not match its hash", s.of.piece, s.of.object.ID)
-		}
+	if len(p) < units {
+		return
+	}
+	c.dropSums(s.of)
+	values := make([]shoal.Hash, units)
+	for i := range values {
+		values[i] = p[i]
+	}
+	if !c.matches(s.of, values) {
+		c.violate(f, "M3", "piece %d of %v does not match its hash", s.of.piece, s.of.object.ID)
 	}
 }
 
@@ -118,20 +118,20 @@ func (c *Conn) matches(of pieceOf, values []shoal.Hash) bool {
 }
 
 // sumsOf is what is known of a piece. Where too much is, what came first is forgotten.
-func (c *Conn) sumsOf(of pieceOf, units int) *blockSums {
+func (c *Conn) sumsOf(of pieceOf) blockSums {
 	if p := c.peer.pieces[of]; p != nil {
 		return p
 	}
-	all := units
+	all := 0
 	for _, p := range c.peer.pieces {
-		all += len(p.values)
+		all += len(p)
 	}
-	for all > maxSums && len(c.peer.order) > 0 {
+	for all > maxSums || len(c.peer.order) > maxOpenPieces {
 		oldest := c.peer.order[0]
-		all -= len(c.peer.pieces[oldest].values)
+		all -= len(c.peer.pieces[oldest])
 		c.dropSums(oldest)
 	}
-	p := &blockSums{values: make([]shoal.Hash, units), seen: make([]bool, units), left: units}
+	p := blockSums{}
 	c.peer.pieces[of] = p
 	c.peer.order = append(c.peer.order, of)
 	return p
@@ -166,7 +166,7 @@ func (c *Conn) hashes(f *Frame, m *wire.HashesReply) {
 	switch {
 	case !f.Request.ask.peer.valid:
 		c.violate(f, "P5", "there is no piece %d", asked.Piece)
-	case !h.announced.Has(int(asked.Piece)):
+	case !h.has(asked.Piece) && !h.unsure:
 		c.violate(f, "P6", "piece %d was not announced", asked.Piece)
 	case oneBlock(o):
 		c.violate(f, "P13", "the object is one block")

@@ -43,7 +43,7 @@ func (c *Conn) settle(now time.Time) {
 	}
 	c.settled = now
 	if h := &c.handshake; h.done == nil && h.refused == nil && now.Sub(c.Opened) > handshakeTime+slack {
-		c.broken = &Frame{}
+		c.broken, c.wentOn = &Frame{}, true
 		c.missed("H2", Responder, now, "the connection is not closed, and not authenticated after %v", handshakeTime)
 		return
 	}

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"crypto/ed25519"
 	"time"
 
 	"shoal/wire"
@@ -186,7 +185,7 @@ func (c *Conn) proven(key [32]byte, context string, proof wire.Signature) bool {
 	b = xdr.AppendFixed(b, answered.Identity[:])
 	b = xdr.AppendInt64(b, answered.Now)
 	b = xdr.AppendOpaque(b, nil)
-	return ed25519.Verify(key[:], b, proof[:])
+	return verifySignature(key, b, proof[:])
 }
 
 // freshNonce holds rule H5 as far as one capture shows it.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"time"
 
 	"shoal"
@@ -18,7 +19,7 @@ type peerSide struct {
 	blocks    int
 	liar      *Frame // a reply to EXCHANGE with which the initiator should have ended the connection (rule P27)
 
-	pieces  map[pieceOf]*blockSums
+	pieces  map[pieceOf]blockSums
 	order   []pieceOf
 	summing *summing
 }
@@ -28,10 +29,12 @@ type Handle struct {
 	Number uint32
 	Swarm  shoal.Swarm
 
-	announced shoal.Bitfield // by the responder
-	told      shoal.Bitfield // that the initiator has
+	whole     bool            // everything is announced by the responder
+	announced shoal.Bitfield  // or these pieces
+	told      map[uint32]bool // that the initiator has
 	choked    bool
 	chokedAt  time.Time
+	unsure    bool   // what was announced, and whether it is choked, was lost in part
 	left      bool   // LEAVE was sent
 	withdrawn *Frame // WITHDRAW
 	tickets   []*identity.Ticket
@@ -39,6 +42,9 @@ type Handle struct {
 
 // maxHandles is how many swarms a connection may have joined (rule P2).
 const maxHandles = 1024
+
+// has reports whether a piece was announced.
+func (h *Handle) has(piece uint32) bool { return h.whole || h.announced.Has(int(piece)) }
 
 // ended reports whether a frame ends the handle.
 func (h *Handle) ended(f *Frame) bool {
@@ -63,7 +69,7 @@ func (c *Conn) openPeer() {
 	if c.peer.handles == nil {
 		c.peer = peerSide{
 			handles: map[uint32]*Handle{}, closed: newBounded[uint32, *Handle](maxHandles), joining: map[shoal.Swarm]*Frame{},
-			exchanged: map[shoal.Swarm]time.Time{}, pieces: map[pieceOf]*blockSums{},
+			exchanged: map[shoal.Swarm]time.Time{}, pieces: map[pieceOf]blockSums{},
 		}
 	}
 }
@@ -95,7 +101,7 @@ func (c *Conn) toPeer(f *Frame) {
 	case *wire.HashesRequest:
 		if h := f.ask.peer.handle; h != nil {
 			f.ask.peer.valid = int64(m.Piece) < int64(h.Swarm.Object.Pieces())
-			f.ask.peer.announced = h.announced.Has(int(m.Piece))
+			f.ask.peer.announced = h.has(m.Piece)
 		}
 	case *wire.Exchange:
 		c.exchange(f, m)
@@ -230,16 +236,10 @@ func (c *Conn) joined(f *Frame, m *wire.JoinReply) {
 	if was := c.peer.handles[m.Handle]; was != nil && was.withdrawn == nil && !was.left || f.Request.ask.peer.many {
 		c.violate(f, "P2", "the handle %d is open, or the swarm is", m.Handle)
 	}
-	h := &Handle{Number: m.Handle, Swarm: asked.Swarm, announced: shoal.NewBitfield(o.Pieces()), told: shoal.NewBitfield(o.Pieces())}
-	switch {
-	case m.Whole:
-		for i := range o.Pieces() {
-			h.announced.Set(i)
-		}
-	case !m.Bitfield.Fits(o.Pieces()):
+	h := &Handle{Number: m.Handle, Swarm: asked.Swarm, whole: m.Whole, announced: slices.Clone(m.Bitfield), told: map[uint32]bool{}}
+	if !m.Whole && !m.Bitfield.Fits(o.Pieces()) {
 		c.violate(f, "P3", "a bitfield of %d bytes, for %d pieces", len(m.Bitfield), o.Pieces())
-	default:
-		copy(h.announced, m.Bitfield)
+		h.unsure, h.announced = true, nil
 	}
 	t, wrong := c.accepts(asked.Ticket, demand{c.Device, asked.Swarm.Group, identity.MayFetch}, f.At)
 	switch {

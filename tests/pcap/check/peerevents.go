@@ -50,20 +50,23 @@ func (c *Conn) have(f *Frame, m *wire.Have) {
 		return
 	}
 	h := c.peer.handles[m.Handle]
-	has := h.announced
-	if f.From == Initiator {
-		has = h.told
-	}
 	for _, p := range m.Pieces {
+		known := h.told[p]
+		if f.From == Responder {
+			known = h.has(p)
+		}
 		switch {
 		case int64(p) >= int64(h.Swarm.Object.Pieces()):
 			c.violate(f, rule, "piece %d of %d", p, h.Swarm.Object.Pieces())
 			return
-		case has.Has(int(p)) && !c.blind:
+		case known && !h.unsure:
 			c.violate(f, rule, "piece %d is named again", p)
 			return
+		case f.From == Initiator:
+			h.told[p] = true
+		case int(p/8) < len(h.announced):
+			h.announced.Set(int(p))
 		}
-		has.Set(int(p))
 	}
 }
 
@@ -74,7 +77,7 @@ func (c *Conn) choke(f *Frame, choked bool) {
 		return
 	}
 	h := c.peer.handles[number]
-	if h.choked == choked && !c.blind {
+	if h.choked == choked && !h.unsure {
 		c.violate(f, "P20", "the handle is so already")
 	}
 	h.choked, h.chokedAt = choked, f.At

@@ -69,13 +69,13 @@ func (c *Conn) link(f *Frame) {
 // goesOn holds rule F7: who hears what is against a rule closes, and does not serve it.
 func (c *Conn) goesOn(f *Frame) {
 	b := c.broken
-	if f.From == b.From || f.Kind == wire.KindBye || b == f || b.Kind == 0 {
+	if f.From == b.From || f.Kind == wire.KindBye || b == f || c.wentOn {
 		return
 	}
 	served := f.IsReply() && f.Flags&wire.FlagError == 0 && f.Kind == b.Kind && f.ID == b.ID && !b.IsReply()
 	if late := f.At.Sub(b.At) > handshakeTime; served || late {
 		c.violate(f, "F7", "the conversation goes on after %v", b.Header)
-		b.Kind = 0 // it is told once
+		c.wentOn = true // it is told once
 	}
 }
 

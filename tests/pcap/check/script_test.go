@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -218,16 +219,16 @@ func (e *end) close() {
 
 // memory makes the same signature not be verified again and again.
 func TestMain(m *testing.M) {
-	known := map[string]bool{}
+	var known sync.Map
 	once := verifySignature
 	verifySignature = func(key [32]byte, message, proof []byte) bool {
 		k := string(key[:]) + string(message) + string(proof)
-		right, is := known[k]
+		right, is := known.Load(k)
 		if !is {
 			right = once(key, message, proof)
-			known[k] = right
+			known.Store(k, right)
 		}
-		return right
+		return right.(bool)
 	}
 	os.Exit(m.Run())
 }

@@ -34,10 +34,13 @@ type stream struct {
 	index   int
 	buf     []byte // of the frame that is being read: header and body
 	began   time.Time
+	head    *Frame // that frame, when its header is there
+	size    int    // of its body, without the block of a PIECE
 	piece   *Frame // a PIECE whose block is being read
 	left    int    // bytes of it to come
 	skip    int    // bytes of a frame to come that is not known in full
 	seeking bool   // there is no saying where the next frame begins
+	unsure  int    // so many frames must be right until it is believed that the first of them was one
 	dead    bool   // what follows makes no sense
 }
 
@@ -58,7 +61,7 @@ func (s *stream) feed(at time.Time, b []byte) {
 			s.left, b = s.left-n, b[n:]
 			s.endPiece(at)
 		case s.seeking:
-			b = s.seek(at, b)
+			b = s.seek(b)
 		default:
 			b = s.read(at, b)
 		}
@@ -70,29 +73,43 @@ func (s *stream) read(at time.Time, b []byte) []byte {
 	if len(s.buf) == 0 {
 		s.began = at
 	}
-	b = s.fill(b, wire.HeaderSize)
-	if len(s.buf) < wire.HeaderSize {
-		if len(s.buf) >= 3 && s.index == 0 && isTLS(s.buf) {
+	if s.head == nil {
+		if b = s.fill(b, wire.HeaderSize); s.index == 0 && len(s.buf) >= 3 && isTLS(s.buf) {
 			s.refuseTLS(at)
+			return nil
 		}
+		if len(s.buf) < wire.HeaderSize {
+			return b
+		}
+		var err error
+		s.head = s.frame(at)
+		if s.size, err = s.head.bodySize(s.buf); err != nil {
+			return s.refuse(err, b)
+		}
+	}
+	if b = s.fill(b, wire.HeaderSize+s.size); len(s.buf) < wire.HeaderSize+s.size {
 		return b
 	}
-	f := s.frame(at)
-	if s.index == 0 && isTLS(s.buf) {
-		s.refuseTLS(at)
-		return nil
+	f := s.head
+	if s.unsure > 0 {
+		if !s.plausible(f) || !s.decodes(f, s.buf[wire.HeaderSize:]) {
+			return s.doubt(b)
+		}
+		s.unsure--
 	}
-	size, err := f.bodySize(s.buf)
-	if err != nil {
-		s.dead = true
-		s.conn.refuse(f, err)
-		return nil
-	}
-	b = s.fill(b, wire.HeaderSize+size)
-	if len(s.buf) == wire.HeaderSize+size {
-		s.complete(f, at)
-	}
+	f.At = at
+	s.complete(f)
 	return b
+}
+
+// refuse takes a header that is against a rule.
+func (s *stream) refuse(err error, b []byte) []byte {
+	if s.unsure > 0 {
+		return s.doubt(b)
+	}
+	s.dead = true
+	s.conn.refuse(s.head, err)
+	return nil
 }
 
 // fill moves bytes from b until the buffer has n, and returns the rest.
@@ -117,15 +134,15 @@ func (f *Frame) bodySize(b []byte) (size int, err error) {
 }
 
 // complete hands a frame on whose header and body are in the buffer.
-func (s *stream) complete(f *Frame, at time.Time) {
+func (s *stream) complete(f *Frame) {
 	f.Body = s.buf[wire.HeaderSize:len(s.buf):len(s.buf)]
-	s.buf = nil // it is the frame's now
+	s.buf, s.head = nil, nil // they are handed on
 	s.index++
 	f.decode()
 	if f.IsPiece() {
 		s.piece, s.left = f, f.Data
 		s.conn.beginBlock(f)
-		s.endPiece(at)
+		s.endPiece(f.At)
 		return
 	}
 	s.conn.take(f)
@@ -158,7 +175,7 @@ func (s *stream) lose(n int64) {
 			return
 		}
 	}
-	s.conn.blind = true
+	s.conn.lose()
 	if s.skip == 0 {
 		if s.skip = s.rest(); s.skip > 0 {
 			s.index++
@@ -169,17 +186,15 @@ func (s *stream) lose(n int64) {
 	} else {
 		s.seeking, s.skip = true, 0
 	}
-	s.buf = nil
+	s.buf, s.head = nil, nil
 }
 
 // rest is how many bytes of a frame whose header is known are to come.
 func (s *stream) rest() int {
-	if len(s.buf) < wire.HeaderSize || s.seeking {
+	if s.head == nil {
 		return 0
 	}
-	var f Frame
-	size, _ := f.bodySize(s.buf)
-	return size + f.Data + wire.HeaderSize - len(s.buf)
+	return wire.HeaderSize + s.size + s.head.Data - len(s.buf)
 }
 
 func (s *stream) losePiece(n int) {
