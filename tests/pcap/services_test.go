@@ -1,4 +1,3 @@
-// Package pcap looks at what crosses the network as others see it: a capture, decoded by tshark.
 package pcap
 
 import (
@@ -67,6 +66,33 @@ func TestServices(t *testing.T) {
 		if !strings.Contains(tags, tag) {
 			t.Errorf("tshark saw no %s in %q", tag, tags)
 		}
+	}
+	agree(t, c, packets)
+}
+
+// agree holds our own report of a capture against what tshark found in it.
+func agree(t *testing.T, c *capture, packets []decoded) {
+	t.Helper()
+	found, err := Analysis{}.File(c.path)
+	must(t, err)
+	count := map[string]int{}
+	for _, k := range found.Kinds {
+		if k.Replies != k.Requests || k.P50 <= 0 {
+			t.Errorf("%+v", *k)
+		}
+		count[string(k.Dialect)] += k.Requests
+		count[k.Name] += k.Requests
+		count[string(k.Dialect)+" errors"] += k.Errors
+	}
+	calls := len(column(packets, "rpc.xid", "ip.proto", "6", "rpc.msgtyp", "0")) + len(column(packets, "rpc.xid", "ip.proto", "17", "rpc.msgtyp", "0"))
+	if count["rpc"] != calls || count["rpc errors"] != 4 || count["NULL"] != 4 || count["STATS"] != 2 {
+		t.Errorf("of %d calls these were seen: %v", calls, count)
+	}
+	if count["SOAP Stamp"] != 1 || count["SOAP Enrich"] != 1 || count["GET"] != 1 || count["SOAP"] != 1 || count["http errors"] != 1 {
+		t.Errorf("over HTTP there was %v", count)
+	}
+	if !found.Clean() || len(found.Gaps) > 0 || found.Capture.Dropped > 0 {
+		t.Errorf("%+v, %v, %v", found.Capture, found.Gaps, found.Violations)
 	}
 }
 

@@ -40,7 +40,7 @@ func longest(b int) time.Duration {
 		return time.Duration(b)
 	}
 	shift := b>>fine - 1
-	return time.Duration(uint64(b&(1<<fine-1)|1<<fine+0)<<shift | 1<<shift - 1)
+	return time.Duration((uint64(b&(1<<fine-1)+1<<fine)+1)<<shift - 1)
 }
 
 func (h *histogram) add(d time.Duration) {
