@@ -150,6 +150,17 @@ func (h Header) check() error {
 	return nil
 }
 
+// Unserved is the end of a connection for a frame of an initiator that has no place there. to is who got it, such as "a peer".
+func Unserved(h Header, to string) error {
+	switch {
+	case h.Kind == KindHello || h.Kind == KindAuth:
+		return shoal.Errorf(shoal.BadRequest, "a second %v (rule H1)", h.Kind)
+	case h.ID == 0:
+		return shoal.Errorf(shoal.BadRequest, "%v, which no initiator sends to %s (rule F6)", h, to)
+	}
+	return shoal.Errorf(shoal.BadRequest, "%v, which %s does not serve (rule F2)", h, to)
+}
+
 func (h Header) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, h.Length)
 	b = binary.BigEndian.AppendUint16(b, uint16(h.Kind))

@@ -40,6 +40,6 @@ func TestWhoMayAskAPeer(t *testing.T) {
 			t.Errorf("%s is in the table, and not tested", k.Name)
 			continue
 		}
-		c.refusal(c.ask(wire.Kind(k.Number), m), wire.Kind(k.Number), shoal.NotFound)
+		c.Refusal(c.Ask(wire.Kind(k.Number), m), wire.Kind(k.Number), shoal.NotFound)
 	}
 }

@@ -43,7 +43,7 @@ func TestBothWaysDeliverTheSame(t *testing.T) {
 					t.Errorf("wrong bytes of %+v", w)
 				}
 			}
-			c.alive()
+			c.Alive()
 		})
 	}
 }
@@ -125,8 +125,8 @@ func TestHashesOfAFileThatIsCut(t *testing.T) {
 		r.Shelf.Put(swarmOf(f), &cutContent{f, t, 0})
 		c := r.pipe(0)
 		c.join(swarmOf(f))
-		id := c.ask(wire.KindHashes, &wire.HashesRequest{Handle: 1})
-		c.event(wire.KindWithdraw, &wire.Withdraw{})
-		c.refusal(id, wire.KindHashes, shoal.Changed)
+		id := c.Ask(wire.KindHashes, &wire.HashesRequest{Handle: 1})
+		c.Event(wire.KindWithdraw, &wire.Withdraw{})
+		c.Refusal(id, wire.KindHashes, shoal.Changed)
 	})
 }

@@ -37,18 +37,18 @@ func TestNewcomerInACrowd(t *testing.T) {
 		c := r.pipe(8 << 10)
 		handle := c.join(swarmOf(f)).Handle
 		var choke wire.Choke
-		c.event(wire.KindChoke, &choke)
+		c.Event(wire.KindChoke, &choke)
 		if choke.Handle != handle {
 			t.Errorf("handle %d is choked", choke.Handle)
 		}
-		c.refusal(c.askBlock(handle, 0, 0, 1), wire.KindRequest, shoal.Busy)
-		c.reply(c.ask(wire.KindManifest, &wire.ManifestRequest{Handle: handle}), wire.KindManifest, &wire.ManifestReply{})
+		c.Refusal(c.askBlock(handle, 0, 0, 1), wire.KindRequest, shoal.Busy)
+		c.Reply(c.Ask(wire.KindManifest, &wire.ManifestRequest{Handle: handle}), wire.KindManifest, &wire.ManifestReply{})
 		for _, other := range conns {
 			other.block(other.askBlock(1, 1, 0, 1), 1, 0)
 		}
 
 		began := time.Now()
-		c.event(wire.KindUnchoke, &wire.Unchoke{})
+		c.Event(wire.KindUnchoke, &wire.Unchoke{})
 		if waited := time.Since(began); waited > 10*time.Second {
 			t.Errorf("it had to wait for %v", waited)
 		}
@@ -56,20 +56,20 @@ func TestNewcomerInACrowd(t *testing.T) {
 		c.block(c.askBlock(handle, 0, 0, pieceLength), 0, 0)
 		another := r.pipe(0)
 		another.join(swarmOf(f))
-		another.event(wire.KindChoke, &wire.Choke{})
-		first := c.id + 1
+		another.Event(wire.KindChoke, &wire.Choke{})
+		first := c.ID + 1
 		for i := range 3 {
 			c.askBlock(handle, 0, i, pieceLength-2)
 		}
-		another.event(wire.KindUnchoke, &wire.Unchoke{})
+		another.Event(wire.KindUnchoke, &wire.Unchoke{})
 		another.block(another.askBlock(1, 0, 0, 1), 0, 0)
 		time.Sleep(11*time.Second - time.Since(began))
 		if got := c.block(first, 0, 0); !bytes.Equal(got, pieceOf(t, f, 0)[:pieceLength-2]) {
 			t.Error("wrong bytes")
 		}
-		c.event(wire.KindChoke, &choke)
-		c.refusal(first+1, wire.KindRequest, shoal.Busy)
-		c.refusal(first+2, wire.KindRequest, shoal.Busy)
+		c.Event(wire.KindChoke, &choke)
+		c.Refusal(first+1, wire.KindRequest, shoal.Busy)
+		c.Refusal(first+2, wire.KindRequest, shoal.Busy)
 	})
 }
 
@@ -89,7 +89,7 @@ func TestReciprocity(t *testing.T) {
 		for range 40 {
 			for _, i := range generous {
 				c := conns[i]
-				for id := c.ask(wire.KindPing, &wire.Empty{}); c.read().ID != id; { // CHOKE and UNCHOKE, before
+				for id := c.Ask(wire.KindPing, &wire.Empty{}); c.Next().ID != id; { // CHOKE and UNCHOKE, before
 					continue
 				}
 				c.block(c.askBlock(1, 0, 0, 1), 0, 0)

@@ -50,7 +50,7 @@ func (r *rig) talker(o *ticketstest.Office, sw shoal.Swarm) *talker {
 func (c *talker) join(o *ticketstest.Office, sw shoal.Swarm) {
 	c.t.Helper()
 	var reply wire.JoinReply
-	c.reply(c.ask(wire.KindJoin, &wire.Join{Swarm: sw, Ticket: o.Ticket(c.key.Device(), nil)}), wire.KindJoin, &reply)
+	c.Reply(c.Ask(wire.KindJoin, &wire.Join{Swarm: sw, Ticket: o.Ticket(c.key.Device(), nil)}), wire.KindJoin, &reply)
 	c.handle = reply.Handle
 }
 
@@ -58,7 +58,7 @@ func (c *talker) join(o *ticketstest.Office, sw shoal.Swarm) {
 func (c *talker) tell(most int, record []byte) (devices []shoal.DeviceID) {
 	c.t.Helper()
 	var reply wire.ExchangeReply
-	c.reply(c.say(most, record), wire.KindExchange, &reply)
+	c.Reply(c.say(most, record), wire.KindExchange, &reply)
 	for _, chain := range reply.Records {
 		r, err := identity.ReadRecord(chain)
 		must(c.t, err)
@@ -69,7 +69,7 @@ func (c *talker) tell(most int, record []byte) (devices []shoal.DeviceID) {
 
 func (c *talker) say(most int, record []byte) uint32 {
 	c.t.Helper()
-	return c.ask(wire.KindExchange, &wire.Exchange{Handle: c.handle, Most: uint32(most), Record: record})
+	return c.Ask(wire.KindExchange, &wire.Exchange{Handle: c.handle, Most: uint32(most), Record: record})
 }
 
 // Members tell where they serve, and hear of the others and of whom they ask, but never of themselves.
@@ -153,9 +153,9 @@ func TestExchangeOfBadRecords(t *testing.T) {
 			},
 		} {
 			c := r.talker(o, inLab(f))
-			c.refusal(c.say(50, record(c.key)), wire.KindExchange, shoal.BadRequest)
-			c.refusal(c.say(50, nil), wire.KindExchange, shoal.Limit) // that was its turn
-			c.alive()
+			c.Refusal(c.say(50, record(c.key)), wire.KindExchange, shoal.BadRequest)
+			c.Refusal(c.say(50, nil), wire.KindExchange, shoal.Limit) // that was its turn
+			c.Alive()
 			c.nc.Close()
 			if got := r.Exchange.Sources(inLab(f)); len(got) != 0 {
 				t.Fatalf("%s: %v is known", name, got[0].Device)
@@ -163,7 +163,7 @@ func TestExchangeOfBadRecords(t *testing.T) {
 		}
 		c := r.talker(o, inLab(f))
 		c.handle++
-		c.refusal(c.say(50, nil), wire.KindExchange, shoal.NotFound) // P4
+		c.Refusal(c.say(50, nil), wire.KindExchange, shoal.NotFound) // P4
 		c.nc.Close()
 	})
 }
@@ -180,11 +180,11 @@ func TestExchangeTooOften(t *testing.T) {
 		for range 3 {
 			c.tell(50, nil)
 			for range 100 {
-				c.refusal(c.say(50, nil), wire.KindExchange, shoal.Limit)
+				c.Refusal(c.say(50, nil), wire.KindExchange, shoal.Limit)
 			}
-			c.reply(c.ask(wire.KindLeave, &wire.Leave{Handle: c.handle}), wire.KindLeave, &wire.Empty{})
+			c.Reply(c.Ask(wire.KindLeave, &wire.Leave{Handle: c.handle}), wire.KindLeave, &wire.Empty{})
 			c.join(o, inLab(f))
-			c.refusal(c.say(50, nil), wire.KindExchange, shoal.Limit)
+			c.Refusal(c.say(50, nil), wire.KindExchange, shoal.Limit)
 			time.Sleep(exchangeAfter)
 		}
 		c.nc.Close()

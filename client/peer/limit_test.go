@@ -114,10 +114,10 @@ func TestControlPassesLimits(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		for range 100 {
-			c.alive()
+			c.Alive()
 		}
-		c.send(wire.AppendEvent(nil, wire.KindCancel, &wire.Cancel{ID: waiting}))
-		c.refusal(waiting, wire.KindRequest, shoal.Canceled)
+		c.Send(wire.AppendEvent(nil, wire.KindCancel, &wire.Cancel{ID: waiting}))
+		c.Refusal(waiting, wire.KindRequest, shoal.Canceled)
 		c.askBlock(1, 1, 0, pieceLength)
 		synctest.Wait()
 		r.end()

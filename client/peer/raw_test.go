@@ -2,12 +2,9 @@ package peer
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +12,7 @@ import (
 
 	"shoal"
 	"shoal/identity"
+	"shoal/tests/script"
 	"shoal/wire"
 	"shoal/wire/wiretest"
 )
@@ -90,122 +88,29 @@ func (r *rig) dial(address string) *raw {
 
 func (r *rig) greet(key *identity.Key, nc net.Conn) *raw {
 	r.t.Helper()
-	r.t.Cleanup(func() { _ = nc.Close() })
-	e, err := identity.Initiator{
-		Key: key, Wanted: wire.ServicePeer, Transport: r.Transport,
-		Accept: func(*wire.HelloReply) error { return nil },
-	}.Open(r.ctx, nc)
-	must(r.t, err)
-	must(r.t, e.SetDeadline(time.Now().Add(24*time.Hour)))
-	return &raw{t: r.t, Conn: e.Conn, nc: nc, id: 2}
+	c, _ := script.Open(r.t, nc, identity.Initiator{Key: key, Wanted: wire.ServicePeer, Transport: r.Transport})
+	must(r.t, c.SetDeadline(time.Now().Add(24*time.Hour)))
+	return &raw{c, r.t, nc}
 }
 
 // raw is a peer that says whatever a test wants it to.
 type raw struct {
-	*wire.Conn
+	*script.Speaker
 	t  *testing.T
 	nc net.Conn
-	id uint32 // the last one used
-}
-
-func (r *raw) send(frames []byte) {
-	r.t.Helper()
-	_, err := r.Write(frames)
-	must(r.t, err)
-}
-
-func (r *raw) ask(kind wire.Kind, m wire.Message) (id uint32) {
-	r.t.Helper()
-	r.id++
-	r.send(wire.AppendRequest(nil, kind, r.id, m))
-	return r.id
-}
-
-// read returns the next frame; the body is a copy, and the block's bytes stand behind it.
-func (r *raw) read() wire.Frame {
-	r.t.Helper()
-	f, err := r.ReadFrame()
-	must(r.t, err)
-	body := append([]byte(nil), f.Body...)
-	if f.Data > 0 {
-		data := make([]byte, f.Data)
-		must(r.t, r.ReadData(data))
-		body = append(body, data...)
-	}
-	f.Body = body
-	return f
-}
-
-// reply expects the reply to a request.
-func (r *raw) reply(id uint32, kind wire.Kind, m wire.Message) {
-	r.t.Helper()
-	f := r.read()
-	if f.ID != id || f.Kind != kind || f.Flags != wire.FlagReply {
-		r.t.Fatalf("got %v instead of the reply to %v %d", f.Header, kind, id)
-	}
-	must(r.t, wire.Decode(f.Body, m))
-}
-
-// refusal expects the error that answers a request.
-func (r *raw) refusal(id uint32, kind wire.Kind, code shoal.Code) {
-	r.t.Helper()
-	f := r.read()
-	if f.ID != id || f.Kind != kind || f.Flags != wire.FlagReply|wire.FlagError {
-		r.t.Fatalf("got %v instead of an error for %v %d", f.Header, kind, id)
-	}
-	var m wire.ErrorReply
-	must(r.t, wire.Decode(f.Body, &m))
-	wantCode(r.t, m.Err(), code)
-}
-
-// event expects an event.
-func (r *raw) event(kind wire.Kind, m wire.Message) {
-	r.t.Helper()
-	f := r.read()
-	if f.Kind != kind || f.ID != 0 {
-		r.t.Fatalf("got %v instead of %v", f.Header, kind)
-	}
-	must(r.t, wire.Decode(f.Body, m))
-}
-
-// bye expects the end of the connection, and nothing after that (rule H10).
-func (r *raw) bye(code shoal.Code) {
-	r.t.Helper()
-	var reason wire.Bye
-	r.event(wire.KindBye, &reason)
-	wantCode(r.t, reason.Err(), code)
-	r.closed()
-}
-
-// closed expects that nothing more comes.
-func (r *raw) closed() {
-	r.t.Helper()
-	f, err := r.ReadFrame()
-	if err == nil {
-		r.t.Fatalf("got %v instead of the end", f.Header)
-	}
-	if !errors.Is(err, io.EOF) && !errors.Is(err, shoal.Unreachable) && !errors.Is(err, syscall.ECONNRESET) {
-		r.t.Fatal(err)
-	}
-}
-
-// alive expects that the connection goes on, with nothing left unsaid.
-func (r *raw) alive() {
-	r.t.Helper()
-	r.reply(r.ask(wire.KindPing, &wire.Empty{}), wire.KindPing, &wire.Empty{})
 }
 
 // join opens a swarm.
 func (r *raw) join(swarm shoal.Swarm) wire.JoinReply {
 	r.t.Helper()
 	var reply wire.JoinReply
-	r.reply(r.ask(wire.KindJoin, &wire.Join{Swarm: swarm}), wire.KindJoin, &reply)
+	r.Reply(r.Ask(wire.KindJoin, &wire.Join{Swarm: swarm}), wire.KindJoin, &reply)
 	return reply
 }
 
 func (r *raw) askBlock(handle uint32, piece, begin, length int) uint32 {
 	r.t.Helper()
-	return r.ask(wire.KindRequest, &wire.Request{
+	return r.Ask(wire.KindRequest, &wire.Request{
 		Handle: handle, Piece: uint32(piece), Begin: uint32(begin), Length: uint32(length),
 	})
 }
@@ -213,7 +118,7 @@ func (r *raw) askBlock(handle uint32, piece, begin, length int) uint32 {
 // block expects a block, and returns its bytes.
 func (r *raw) block(id uint32, piece, begin int) []byte {
 	r.t.Helper()
-	f := r.read()
+	f := r.Next()
 	if f.ID != id || !f.IsPiece() {
 		r.t.Fatalf("got %v instead of a PIECE for %d", f.Header, id)
 	}

@@ -32,24 +32,24 @@ func TestControlOvertakesBlocks(t *testing.T) {
 		r.Shelf.Put(swarmOf(f), f)
 		c := r.pipe(8 << 10)
 		finish := busy(t, c, c.join(swarmOf(f)).Handle)
-		sent := c.id
+		sent := c.ID
 		first, second := c.askBlock(1, 1, 0, 100), c.askBlock(1, 1, 100, 50)
-		ping := c.ask(wire.KindPing, &wire.Empty{})
-		manifest := c.ask(wire.KindManifest, &wire.ManifestRequest{Handle: 1})
+		ping := c.Ask(wire.KindPing, &wire.Empty{})
+		manifest := c.Ask(wire.KindManifest, &wire.ManifestRequest{Handle: 1})
 		for _, id := range []uint32{first, first, sent, 4711} { // but for the first of them none is open
-			c.send(wire.AppendEvent(nil, wire.KindCancel, &wire.Cancel{ID: id}))
+			c.Send(wire.AppendEvent(nil, wire.KindCancel, &wire.Cancel{ID: id}))
 		}
 		synctest.Wait()
 		if got := finish(); !bytes.Equal(got, pieceOf(t, f, 0)) {
 			t.Error("wrong bytes")
 		}
-		c.reply(ping, wire.KindPing, &wire.Empty{})
-		c.reply(manifest, wire.KindManifest, &wire.ManifestReply{})
-		c.refusal(first, wire.KindRequest, shoal.Canceled)
+		c.Reply(ping, wire.KindPing, &wire.Empty{})
+		c.Reply(manifest, wire.KindManifest, &wire.ManifestReply{})
+		c.Refusal(first, wire.KindRequest, shoal.Canceled)
 		if got := c.block(second, 1, 100); !bytes.Equal(got, pieceOf(t, f, 1)[100:150]) {
 			t.Error("wrong bytes")
 		}
-		c.alive()
+		c.Alive()
 	})
 }
 
@@ -62,19 +62,19 @@ func TestTooManyRequests(t *testing.T) {
 		c := r.pipe(64 << 10)
 		finish := busy(t, c, c.join(swarmOf(f)).Handle)
 		const tooMany = 5
-		first := c.id + 1
+		first := c.ID + 1
 		for range maxOpen + tooMany {
 			c.askBlock(1, 1, 0, 1)
 		}
 		synctest.Wait()
 		finish()
 		for i := range uint32(tooMany) {
-			c.refusal(first+maxOpen+i, wire.KindRequest, shoal.Limit)
+			c.Refusal(first+maxOpen+i, wire.KindRequest, shoal.Limit)
 		}
 		for i := range uint32(maxOpen) {
 			c.block(first+i, 1, 0)
 		}
-		c.alive()
+		c.Alive()
 	})
 }
 
@@ -87,19 +87,19 @@ func TestSilence(t *testing.T) {
 		for range 3 {
 			for _, b := range frames {
 				time.Sleep(idleLimit - time.Second)
-				c.send([]byte{b})
+				c.Send([]byte{b})
 			}
-			c.reply(7, wire.KindPing, &wire.Empty{})
+			c.Reply(7, wire.KindPing, &wire.Empty{})
 		}
 		// A frame that is there with half of the next one, which takes its time.
-		c.send(append(frames, frames[:6]...))
-		c.reply(7, wire.KindPing, &wire.Empty{})
+		c.Send(append(frames, frames[:6]...))
+		c.Reply(7, wire.KindPing, &wire.Empty{})
 		time.Sleep(idleLimit - time.Second)
-		c.send(frames[6:])
-		c.reply(7, wire.KindPing, &wire.Empty{})
+		c.Send(frames[6:])
+		c.Reply(7, wire.KindPing, &wire.Empty{})
 
 		began := time.Now()
-		c.bye(shoal.Unreachable)
+		c.Bye(shoal.Unreachable, "")
 		if silent := time.Since(began); silent != idleLimit {
 			t.Errorf("closed after %v", silent)
 		}

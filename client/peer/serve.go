@@ -195,7 +195,7 @@ func (c *served) handle(f wire.Frame) error {
 		}
 		return c.have(&m)
 	default:
-		return shoal.Errorf(shoal.BadRequest, "%v, which a peer does not serve (rule F2)", f.Header)
+		return wire.Unserved(f.Header, "a peer")
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func TestPiecesThatComeDuringJoin(t *testing.T) {
 			}
 			for told < pieces {
 				var have wire.Have
-				c.event(wire.KindHave, &have)
+				c.Event(wire.KindHave, &have)
 				for _, i := range have.Pieces {
 					if seen[i] || have.Handle != joined.Handle {
 						t.Errorf("piece %d is announced twice, or as %d", i, have.Handle)
@@ -58,7 +58,7 @@ func TestPiecesThatComeDuringJoin(t *testing.T) {
 	}
 	run.Wait()
 	for _, c := range conns {
-		c.alive() // with nothing in between
+		c.Alive() // with nothing in between
 	}
 }
 
@@ -72,12 +72,12 @@ func TestLeaving(t *testing.T) {
 		finish := busy(t, c, c.join(swarmOf(f)).Handle)
 		must(t, part.WritePiece(1, pieceOf(t, f, 1)))
 		r.Shelf.Have(swarmOf(f), 1)
-		leave := c.ask(wire.KindLeave, &wire.Leave{Handle: 1})
+		leave := c.Ask(wire.KindLeave, &wire.Leave{Handle: 1})
 		synctest.Wait()
 		r.Shelf.Withdraw(swarmOf(f), shoal.NotFound)
 		finish()
-		c.reply(leave, wire.KindLeave, &wire.Empty{}) // and neither HAVE nor WITHDRAW
-		c.alive()
+		c.Reply(leave, wire.KindLeave, &wire.Empty{}) // and neither HAVE nor WITHDRAW
+		c.Alive()
 	})
 }
 
@@ -94,17 +94,17 @@ func TestChangedFile(t *testing.T) {
 	id := one.askBlock(1, 0, 0, 1)
 	for _, c := range []*raw{one, two} {
 		var m wire.Withdraw
-		c.event(wire.KindWithdraw, &m)
+		c.Event(wire.KindWithdraw, &m)
 		wantCode(t, m.Err(), shoal.Changed)
 	}
-	one.refusal(id, wire.KindRequest, shoal.Changed)
+	one.Refusal(id, wire.KindRequest, shoal.Changed)
 	for _, c := range []*raw{one, two} {
-		c.refusal(c.askBlock(1, 0, 0, 1), wire.KindRequest, shoal.NotFound) // P4
-		c.refusal(c.ask(wire.KindHashes, &wire.HashesRequest{Handle: 1}), wire.KindHashes, shoal.NotFound)
-		c.refusal(c.ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f)}), wire.KindJoin, shoal.NotFound)
-		c.alive() // with no second WITHDRAW
+		c.Refusal(c.askBlock(1, 0, 0, 1), wire.KindRequest, shoal.NotFound) // P4
+		c.Refusal(c.Ask(wire.KindHashes, &wire.HashesRequest{Handle: 1}), wire.KindHashes, shoal.NotFound)
+		c.Refusal(c.Ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f)}), wire.KindJoin, shoal.NotFound)
+		c.Alive() // with no second WITHDRAW
 	}
-	outsider.alive()
+	outsider.Alive()
 	if n := r.changed.Load(); n != 1 {
 		t.Errorf("told %d times", n)
 	}
@@ -116,8 +116,8 @@ func TestChangedFileIsNotJoined(t *testing.T) {
 	r.Shelf.Put(swarmOf(f), f)
 	must(t, os.Chmod(f.Path(), 0o400))
 	c := r.pipe(0)
-	c.refusal(c.ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f)}), wire.KindJoin, shoal.Changed)
-	c.alive() // with no WITHDRAW of what was not joined
+	c.Refusal(c.Ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f)}), wire.KindJoin, shoal.Changed)
+	c.Alive() // with no WITHDRAW of what was not joined
 }
 
 // A block that waits is not sent from a file that changed meanwhile, and the swarm is withdrawn there and then.
@@ -130,14 +130,14 @@ func TestChangedWhileWaiting(t *testing.T) {
 		r.Shelf.Put(swarmOf(other), other)
 		c := r.pipe(4 << 10)
 		finish := busy(t, c, c.join(swarmOf(other)).Handle)
-		id := c.ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f)})
+		id := c.Ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f)})
 		block := c.askBlock(2, 1, 0, 10)
 		synctest.Wait()
 		must(t, os.Remove(f.Path()))
 		finish()
-		c.reply(id, wire.KindJoin, &wire.JoinReply{})
-		c.event(wire.KindWithdraw, &wire.Withdraw{})
-		c.refusal(block, wire.KindRequest, shoal.Changed)
+		c.Reply(id, wire.KindJoin, &wire.JoinReply{})
+		c.Event(wire.KindWithdraw, &wire.Withdraw{})
+		c.Refusal(block, wire.KindRequest, shoal.Changed)
 		if n := r.changed.Load(); n != 1 {
 			t.Errorf("told %d times", n)
 		}
@@ -153,9 +153,9 @@ func TestClosedContent(t *testing.T) {
 	c.join(swarmOf(f))
 	must(t, f.Close())
 	id := c.askBlock(1, 0, 0, 10)
-	c.event(wire.KindWithdraw, &wire.Withdraw{})
-	c.refusal(id, wire.KindRequest, shoal.NotFound)
-	c.alive()
+	c.Event(wire.KindWithdraw, &wire.Withdraw{})
+	c.Refusal(id, wire.KindRequest, shoal.NotFound)
+	c.Alive()
 	if r.changed.Load() != 0 {
 		t.Error("a closed file counts as changed")
 	}

@@ -14,6 +14,7 @@ import (
 	"shoal/client/store"
 	"shoal/client/tracker"
 	"shoal/identity"
+	"shoal/tests/script"
 	"shoal/wire"
 	"shoal/wire/wiretest"
 )
@@ -117,37 +118,28 @@ func (s *scripted) serve(nc net.Conn) {
 	if err != nil {
 		return
 	}
-	for {
-		f, err := c.ReadFrame()
-		if err != nil || f.Kind == wire.KindBye {
-			return
-		}
-		reply := s.reply(c, f)
-		if _, err := c.Write(reply); err != nil {
-			return
-		}
-	}
+	_ = script.Converse(c.Conn, func(f wire.Frame) ([]byte, error) { return s.reply(c, f) })
 }
 
-func (s *scripted) reply(c *identity.Established, f wire.Frame) []byte {
+func (s *scripted) reply(c *identity.Established, f wire.Frame) ([]byte, error) {
 	s.note(f)
 	if s.answer != nil {
 		if b, done := s.answer(s, c, f); done {
-			return b
+			return b, nil
 		}
 	}
 	switch f.Kind {
-	case wire.KindPing, wire.KindLeave:
-		return wire.AppendReply(nil, f.Kind, f.ID, &wire.Empty{})
 	case wire.KindJoin:
-		return wire.AppendReply(nil, f.Kind, f.ID, &wire.JoinReply{Handle: 1, Whole: s.whole, Bitfield: s.bitfield})
-	case wire.KindManifest:
-		return wire.AppendReply(nil, f.Kind, f.ID, &wire.ManifestReply{Manifest: *s.file.Manifest()})
-	case wire.KindRequest:
-		m := requestOf(f)
-		return s.block(f.ID, m, s.bytes(m))
+		return wire.AppendReply(nil, f.Kind, f.ID, &wire.JoinReply{Handle: 1, Whole: s.whole, Bitfield: s.bitfield}), nil
+	case wire.KindHashes: // it has none
+		return nil, nil
 	}
-	return nil
+	return s.right().Answer(f)
+}
+
+// right is the source as it should be.
+func (s *scripted) right() *script.Source {
+	return &script.Source{Object: s.file.Object(), Manifest: s.file.Manifest(), Content: s.file}
 }
 
 func (s *scripted) note(f wire.Frame) {
@@ -182,16 +174,15 @@ func requestOf(f wire.Frame) (m wire.Request) {
 
 // bytes are those that were asked for.
 func (s *scripted) bytes(m wire.Request) []byte {
-	offset, _ := s.file.Object().PieceRange(int(m.Piece))
-	b := make([]byte, m.Length)
-	if n, err := s.file.ReadAt(b, offset+int64(m.Begin)); n < len(b) {
+	b, err := s.right().Bytes(m)
+	if err != nil {
 		s.t.Error(err)
 	}
 	return b
 }
 
 func (s *scripted) block(id uint32, m wire.Request, data []byte) []byte {
-	return append(wire.AppendPieceHead(nil, id, wire.PieceHead{Piece: m.Piece, Begin: m.Begin}, uint32(len(data))), data...)
+	return script.Piece(id, m, data)
 }
 
 // onRequest answers what asks for a block.

@@ -28,7 +28,7 @@ func TestSuperSeeding(t *testing.T) {
 		r.Shelf.Put(swarmOf(f), f)
 		picky := r.pipe(0)
 		var all wire.JoinReply
-		picky.reply(picky.ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f), Picky: true}), wire.KindJoin, &all)
+		picky.Reply(picky.Ask(wire.KindJoin, &wire.Join{Swarm: swarmOf(f), Picky: true}), wire.KindJoin, &all)
 		if !all.Whole {
 			t.Error("one who is picky is not shown everything at once")
 		}
@@ -62,7 +62,7 @@ func TestSuperSeeding(t *testing.T) {
 				if given == 0 {
 					for i := range pieces {
 						if !seen[k][i] {
-							c.refusal(c.askBlock(1, i, 0, 1), wire.KindRequest, shoal.NotHeld)
+							c.Refusal(c.askBlock(1, i, 0, 1), wire.KindRequest, shoal.NotHeld)
 							break
 						}
 					}
@@ -70,7 +70,7 @@ func TestSuperSeeding(t *testing.T) {
 				for i := range pieces {
 					if at, out := shown[i]; out && at == k {
 						must(t, c.take(i))
-						c.send(wire.AppendEvent(nil, wire.KindHave, &wire.Have{Handle: 1, Pieces: []uint32{uint32(i)}}))
+						c.Send(wire.AppendEvent(nil, wire.KindHave, &wire.Have{Handle: 1, Pieces: []uint32{uint32(i)}}))
 						shown[i] = -1
 						given++
 					}
@@ -99,7 +99,7 @@ type observer struct {
 func (o *observer) until(id uint32) wire.Frame {
 	o.t.Helper()
 	for {
-		f := o.read()
+		f := o.Next()
 		if f.ID == id {
 			return f
 		}
@@ -114,7 +114,7 @@ func (o *observer) until(id uint32) wire.Frame {
 // haves are the pieces that were announced since it was called last.
 func (o *observer) haves() (news []int) {
 	o.t.Helper()
-	o.until(o.ask(wire.KindPing, &wire.Empty{}))
+	o.until(o.Ask(wire.KindPing, &wire.Empty{}))
 	news, o.news = o.news, nil
 	return news
 }
@@ -190,10 +190,10 @@ func TestHaveOfAnInitiator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := r.pipe(0)
 			c.join(swarmOf(f))
-			c.send(wire.AppendEvent(nil, wire.KindHave, &wire.Have{Handle: 7, Pieces: pieces})) // is ignored
-			c.alive()
-			c.send(wire.AppendEvent(nil, wire.KindHave, &wire.Have{Handle: 1, Pieces: pieces}))
-			c.bye(shoal.BadRequest)
+			c.Send(wire.AppendEvent(nil, wire.KindHave, &wire.Have{Handle: 7, Pieces: pieces})) // is ignored
+			c.Alive()
+			c.Send(wire.AppendEvent(nil, wire.KindHave, &wire.Have{Handle: 1, Pieces: pieces}))
+			c.Bye(shoal.BadRequest, "")
 		})
 	}
 }

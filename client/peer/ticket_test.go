@@ -32,7 +32,7 @@ func (r *rig) admitted(o *ticketstest.Office, swarm shoal.Swarm, size int) (c *r
 	key := identity.NewKey()
 	c = r.pipeAs(key, size)
 	var reply wire.JoinReply
-	c.reply(c.ask(wire.KindJoin, &wire.Join{Swarm: swarm, Ticket: o.Ticket(key.Device(), nil)}), wire.KindJoin, &reply)
+	c.Reply(c.Ask(wire.KindJoin, &wire.Join{Swarm: swarm, Ticket: o.Ticket(key.Device(), nil)}), wire.KindJoin, &reply)
 	return c, key.Device(), reply.Handle
 }
 
@@ -48,9 +48,9 @@ func TestJoinWithTickets(t *testing.T) {
 	c := r.pipeAs(key, 0)
 	text := func(swarm shoal.Swarm, ticket []byte) string {
 		t.Helper()
-		id := c.ask(wire.KindJoin, &wire.Join{Swarm: swarm, Ticket: ticket})
+		id := c.Ask(wire.KindJoin, &wire.Join{Swarm: swarm, Ticket: ticket})
 		var m wire.ErrorReply
-		reply := c.read()
+		reply := c.Next()
 		if reply.ID != id || reply.Flags&wire.FlagError == 0 {
 			t.Fatalf("got %v", reply.Header)
 		}
@@ -84,7 +84,7 @@ func TestJoinWithTickets(t *testing.T) {
 		t.Errorf("in the other group: %q", got)
 	}
 	var reply wire.JoinReply
-	c.reply(c.ask(wire.KindJoin, &wire.Join{Swarm: inLab(f), Ticket: o.Ticket(device, nil)}), wire.KindJoin, &reply)
+	c.Reply(c.Ask(wire.KindJoin, &wire.Join{Swarm: inLab(f), Ticket: o.Ticket(device, nil)}), wire.KindJoin, &reply)
 	if got := c.block(c.askBlock(reply.Handle, 0, 0, 1), 0, 0); got[0] != pieceOf(t, f, 0)[0] {
 		t.Error("wrong byte")
 	}
@@ -132,13 +132,13 @@ func TestWhatEndsAHandle(t *testing.T) {
 					}
 				}
 				var gone wire.Withdraw
-				conn.event(wire.KindWithdraw, &gone)
+				conn.Event(wire.KindWithdraw, &gone)
 				wantCode(t, gone.Err(), shoal.NotFound)
 				if lasted := time.Since(began); gone.Handle != handle || lasted < c.lasts || lasted > c.lasts+time.Second {
 					t.Errorf("handle %d ended after %v", gone.Handle, lasted)
 				}
-				conn.refusal(conn.askBlock(handle, 0, 0, 1), wire.KindRequest, shoal.NotFound)
-				conn.refusal(conn.ask(wire.KindManifest, &wire.ManifestRequest{Handle: handle}), wire.KindManifest, shoal.NotFound)
+				conn.Refusal(conn.askBlock(handle, 0, 0, 1), wire.KindRequest, shoal.NotFound)
+				conn.Refusal(conn.Ask(wire.KindManifest, &wire.ManifestRequest{Handle: handle}), wire.KindManifest, shoal.NotFound)
 				conn.nc.Close()
 			})
 		})
@@ -155,7 +155,7 @@ func TestRenew(t *testing.T) {
 		r.Shelf.Put(inLab(f), f)
 		c, device, handle := r.admitted(o, inLab(f), 0)
 		renew := func(ticket []byte) uint32 {
-			return c.ask(wire.KindRenew, &wire.Renew{Handle: handle, Ticket: ticket})
+			return c.Ask(wire.KindRenew, &wire.Renew{Handle: handle, Ticket: ticket})
 		}
 		served := func() {
 			t.Helper()
@@ -166,20 +166,20 @@ func TestRenew(t *testing.T) {
 		for range 10 {
 			for range 9 {
 				time.Sleep(time.Minute)
-				c.alive()
+				c.Alive()
 			}
-			c.reply(renew(o.Ticket(device, nil)), wire.KindRenew, &wire.Empty{})
+			c.Reply(renew(o.Ticket(device, nil)), wire.KindRenew, &wire.Empty{})
 			served()
 		}
 		for _, bad := range [][]byte{nil, o.Ticket(identity.NewKey().Device(), nil), o.Ticket(device, ticketstest.AtEpoch(2))} {
-			c.refusal(renew(bad), wire.KindRenew, shoal.NotFound)
+			c.Refusal(renew(bad), wire.KindRenew, shoal.NotFound)
 			served()
 		}
-		c.refusal(c.ask(wire.KindRenew, &wire.Renew{Handle: 99, Ticket: o.Ticket(device, nil)}), wire.KindRenew, shoal.NotFound)
+		c.Refusal(c.Ask(wire.KindRenew, &wire.Renew{Handle: 99, Ticket: o.Ticket(device, nil)}), wire.KindRenew, shoal.NotFound)
 		r.Realm.Raise(ticketstest.Lab, 4)
 		time.Sleep(900 * time.Millisecond)
-		c.refusal(renew(o.Ticket(device, nil)), wire.KindRenew, shoal.NotFound)
-		c.reply(renew(o.Ticket(device, ticketstest.AtEpoch(4))), wire.KindRenew, &wire.Empty{})
+		c.Refusal(renew(o.Ticket(device, nil)), wire.KindRenew, shoal.NotFound)
+		c.Reply(renew(o.Ticket(device, ticketstest.AtEpoch(4))), wire.KindRenew, &wire.Empty{})
 		time.Sleep(time.Minute)
 		served()
 		c.nc.Close()

@@ -13,6 +13,7 @@ import (
 	"shoal"
 	"shoal/client/tracker"
 	"shoal/identity"
+	"shoal/tests/script"
 	"shoal/wire"
 )
 
@@ -104,7 +105,7 @@ func TestBadSources(t *testing.T) {
 		}), "rule F5"},
 		"a manifest that proves nothing (M2)": {instead(wire.KindManifest, forged), ""},
 		"a manifest that is none": {instead(wire.KindManifest, func(id uint32) []byte {
-			return append(header(4, wire.KindManifest, wire.FlagReply, id), 0, 0, 0, 0)
+			return append(script.Header(4, wire.KindManifest, wire.FlagReply, id), 0, 0, 0, 0)
 		}), "rule X1"},
 		"errors": {onRequest(func(_ *scripted, id uint32, _ wire.Request) []byte {
 			return wire.AppendError(nil, wire.KindRequest, id, shoal.NotHeld)

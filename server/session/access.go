@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 
-	"shoal"
 	"shoal/wire"
 )
 
@@ -98,17 +97,4 @@ func answered[M, R wire.Message](answer func(*Session, context.Context, M) (R, e
 		reply, err := answer(s, ctx, m.(M))
 		return reply, err
 	}
-}
-
-// refused is the end of the connection for a frame that is no request to a server.
-func refused(h wire.Header) error {
-	switch h.Kind {
-	case wire.KindHello, wire.KindAuth:
-		return shoal.Errorf(shoal.BadRequest, "a second %v (rule H1)", h.Kind)
-	case wire.KindEpoch, wire.KindGone, wire.KindRevoked:
-		return shoal.Errorf(shoal.BadRequest, "%v, which only a server sends (rule F6)", h)
-	case wire.KindHave, wire.KindWithdraw:
-		return shoal.Errorf(shoal.BadRequest, "%v, which only a responder sends (rule F6)", h)
-	}
-	return shoal.Errorf(shoal.BadRequest, "%v, which peers answer and servers do not (rule F2)", h)
 }

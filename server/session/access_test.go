@@ -34,7 +34,7 @@ func TestAccessIsComplete(t *testing.T) {
 func TestNobodyMay(t *testing.T) {
 	for k, row := range access {
 		if row.who == nobody {
-			if err := refused(wire.Header{Kind: k}); !strings.Contains(err.Error(), "rule") {
+			if err := wire.Unserved(wire.Header{Kind: k}, "a server"); !strings.Contains(err.Error(), "rule") {
 				t.Errorf("%v: %v", k, err)
 			}
 		}

@@ -84,10 +84,10 @@ func TestAudit(t *testing.T) {
 		want(t, err, shoal.NotFound, "")
 		must(t, c.announce(c.candidates(time.Hour), offerOf(1, 4)))
 		want(t, c.announce(nil, offerOf(1, 5)), shoal.BadRequest, "")
-		want(t, c.ask(wire.KindLog, &wire.Log{}, &wire.LogReply{}), shoal.Denied, "--log-reader")
+		want(t, c.Call(wire.KindLog, &wire.Log{}, &wire.LogReply{}), shoal.Denied, "--log-reader")
 		_, err = c.unpublish(3, "a b", objectOf(1).ID)
 		must(t, err)
-		c.write(make([]byte, wire.HeaderSize))
+		c.Send(make([]byte, wire.HeaderSize))
 		c.wantBye(shoal.BadRequest, "rule F2")
 
 		got := entries()
@@ -160,7 +160,7 @@ func TestFactsOfPublications(t *testing.T) {
 		var run sync.WaitGroup
 		c := connect(t, h)
 		o := shoal.Object{ID: shoal.FileID{1}, Size: 4}
-		must(t, c.ask(wire.KindPublish, &wire.Publish{Sequence: 1, Group: shoal.Public, Name: "a", Content: o, Head: []byte("type")}, &wire.MutationReply{}))
+		must(t, c.Call(wire.KindPublish, &wire.Publish{Sequence: 1, Group: shoal.Public, Name: "a", Content: o, Head: []byte("type")}, &wire.MutationReply{}))
 		// The frame's buffer is used again.
 		_, err := c.publish(2, "something else that is long enough to overwrite it", objectOf(2))
 		must(t, err)
@@ -207,11 +207,11 @@ func TestLog(t *testing.T) {
 		}
 		c := connect(t, h)
 		ask := wire.Log{User: "u", Operation: "o", Level: 3, Since: 1_700_000_000_123, Grep: "g", Unverified: true, Last: 7, After: "x"}
-		c.write(wire.AppendRequest(wire.AppendRequest(nil, wire.KindPing, 8, &wire.Empty{}), wire.KindLog, 9, &ask))
-		must(t, c.answer(wire.KindPing, 8, &wire.Empty{}))
+		c.Send(wire.AppendRequest(wire.AppendRequest(nil, wire.KindPing, 8, &wire.Empty{}), wire.KindLog, 9, &ask))
+		must(t, c.Answer(8, wire.KindPing, &wire.Empty{}))
 		release <- struct{}{}
 		var reply wire.LogReply
-		must(t, c.answer(wire.KindLog, 9, &reply))
+		must(t, c.Answer(9, wire.KindLog, &reply))
 		if string(reply.Lines) != "{\"a\":1}\n{\"b\":2}\n" || reply.Next != "next" || !reply.More {
 			t.Errorf("got %+v", reply)
 		}
@@ -234,14 +234,14 @@ func TestLog(t *testing.T) {
 			{rpclog.Page{Lines: [][]byte{[]byte("a\nb")}}, nil, shoal.Internal},
 		} {
 			answer, fails = bad.answer, bad.fails
-			want(t, c.ask(wire.KindLog, &wire.Log{}, &reply), bad.code, "")
+			want(t, c.Call(wire.KindLog, &wire.Log{}, &reply), bad.code, "")
 			if !asked.Since.IsZero() {
 				t.Errorf("asked since %v", asked.Since)
 			}
 		}
 		// The longest there can be.
 		answer, fails = rpclog.Page{Lines: [][]byte{make([]byte, wire.MaxLines-1)}}, nil
-		must(t, c.ask(wire.KindLog, &wire.Log{}, &reply))
+		must(t, c.Call(wire.KindLog, &wire.Log{}, &reply))
 		if len(reply.Lines) != wire.MaxLines {
 			t.Errorf("%d bytes", len(reply.Lines))
 		}
@@ -260,11 +260,11 @@ func TestLogWhenStopping(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		a, b := wiretest.Pipe()
 		c := join(t, identity.NewKey(), overPlaintext, a, serve(ctx, h, b))
-		c.write(wire.AppendRequest(nil, wire.KindLog, 9, &wire.Log{}))
+		c.Send(wire.AppendRequest(nil, wire.KindLog, 9, &wire.Log{}))
 		synctest.Wait()
 		start := time.Now()
 		cancel()
-		want(t, c.answer(wire.KindLog, 9, &wire.LogReply{}), shoal.Canceled, "")
+		want(t, c.Answer(9, wire.KindLog, &wire.LogReply{}), shoal.Canceled, "")
 		c.wantBye(shoal.Busy, "stopping")
 		if took := time.Since(start); took > stopTimeout+lingerTimeout {
 			t.Errorf("it took %v", took)

@@ -1,10 +1,8 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -20,6 +18,7 @@ import (
 	"shoal/server/meta"
 	"shoal/server/registry"
 	"shoal/server/swarms"
+	"shoal/tests/script"
 	"shoal/wire"
 	"shoal/wire/wiretest"
 )
@@ -39,16 +38,14 @@ func newHost(over identity.Transport) *Host {
 	}
 }
 
-// client is a scripted client: it says whatever the test wants it to, and expects exact answers.
+// client is a scripted client, of a device.
 type client struct {
+	*script.Speaker
 	t     testing.TB
 	nc    net.Conn
 	conn  *identity.Established
 	key   *identity.Key
 	ended <-chan error // how the server's side ended
-	id    uint32       // of the last request
-
-	pending []wire.Frame // events that came before a reply
 }
 
 // serve runs the server's side of a connection.
@@ -67,14 +64,9 @@ func serve(ctx context.Context, h *Host, nc net.Conn) <-chan error {
 // join connects a device over nc, the other end of which is served.
 func join(t testing.TB, key *identity.Key, over identity.Transport, nc net.Conn, ended <-chan error) *client {
 	t.Helper()
-	e, err := identity.Initiator{
-		Key: key, Wanted: wire.ServiceServer, Transport: over, Accept: func(*wire.HelloReply) error { return nil },
-	}.Open(t.Context(), nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nc.Close() })
-	return &client{t: t, nc: nc, conn: e, key: key, ended: ended, id: 2}
+	speaker, e := script.Open(t, nc, identity.Initiator{Key: key, Wanted: wire.ServiceServer, Transport: over})
+	speaker.Aside = map[wire.Kind]bool{wire.KindEpoch: true, wire.KindGone: true}
+	return &client{Speaker: speaker, t: t, nc: nc, conn: e, key: key, ended: ended}
 }
 
 // connect makes a client of a device that is new and one of the user people's, or of the one given.
@@ -88,49 +80,6 @@ func connect(t testing.TB, h *Host, device ...*identity.Key) *client {
 	}
 	a, b := wiretest.Pipe()
 	return join(t, key, h.Responder.Transport, a, serve(t.Context(), h, b))
-}
-
-func (c *client) write(b []byte) {
-	c.t.Helper()
-	if _, err := c.conn.Write(b); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// ask sends a request and returns the answer, decoded into reply, or the error that it is.
-func (c *client) ask(kind wire.Kind, request, reply wire.Message) error {
-	c.t.Helper()
-	c.id++
-	c.write(wire.AppendRequest(nil, kind, c.id, request))
-	return c.answer(kind, c.id, reply)
-}
-
-// answer reads the reply to a request, which must come next, but for events.
-func (c *client) answer(kind wire.Kind, id uint32, reply wire.Message) error {
-	c.t.Helper()
-	f, err := c.conn.ReadFrame()
-	for ; err == nil && (f.Kind == wire.KindEpoch || f.Kind == wire.KindGone); f, err = c.conn.ReadFrame() {
-		f.Body = bytes.Clone(f.Body)
-		c.pending = append(c.pending, f)
-	}
-	if err != nil {
-		c.t.Fatalf("instead of the reply to %v: %v", kind, err)
-	}
-	if f.Kind != kind || f.ID != id || !f.IsReply() {
-		c.t.Fatalf("got %v %s instead of the reply to %v %d", f.Header, f.Body, kind, id)
-	}
-	if f.Flags&wire.FlagError != 0 {
-		var failed wire.ErrorReply
-		if err := wire.Decode(f.Body, &failed); err != nil {
-			c.t.Fatal(err)
-		}
-		return failed.Err()
-	}
-	// The frame's buffer is used again for the next one.
-	if err := wire.Decode(bytes.Clone(f.Body), reply); err != nil {
-		c.t.Fatal(err)
-	}
-	return nil
 }
 
 const people meta.Username = "people"
@@ -151,26 +100,26 @@ func enrol(t testing.TB, h *Host, key *identity.Key) {
 func (c *client) publish(sequence uint64, name shoal.Name, o shoal.Object) (revision uint64, err error) {
 	c.t.Helper()
 	var reply wire.MutationReply
-	err = c.ask(wire.KindPublish, &wire.Publish{Sequence: sequence, Group: shoal.Public, Name: name, Content: o}, &reply)
+	err = c.Call(wire.KindPublish, &wire.Publish{Sequence: sequence, Group: shoal.Public, Name: name, Content: o}, &reply)
 	return reply.Revision, err
 }
 
 func (c *client) unpublish(sequence uint64, name shoal.Name, id shoal.FileID) (revision uint64, err error) {
 	c.t.Helper()
 	var reply wire.MutationReply
-	err = c.ask(wire.KindUnpublish, &wire.Unpublish{Sequence: sequence, Group: shoal.Public, Name: name, File: id}, &reply)
+	err = c.Call(wire.KindUnpublish, &wire.Unpublish{Sequence: sequence, Group: shoal.Public, Name: name, File: id}, &reply)
 	return reply.Revision, err
 }
 
 func (c *client) lookup(name shoal.Name, id shoal.FileID) (reply wire.LookupReply, err error) {
 	c.t.Helper()
-	err = c.ask(wire.KindLookup, &wire.Lookup{Group: shoal.Public, Name: name, File: id}, &reply)
+	err = c.Call(wire.KindLookup, &wire.Lookup{Group: shoal.Public, Name: name, File: id}, &reply)
 	return reply, err
 }
 
 func (c *client) list(after string, limit uint32) (reply wire.ListReply, err error) {
 	c.t.Helper()
-	err = c.ask(wire.KindList, &wire.List{Group: shoal.Public, After: after, Limit: limit}, &reply)
+	err = c.Call(wire.KindList, &wire.List{Group: shoal.Public, After: after, Limit: limit}, &reply)
 	return reply, err
 }
 
@@ -181,37 +130,20 @@ func (c *client) candidates(lasts time.Duration) []byte {
 
 func (c *client) announce(candidates []byte, offers ...wire.Offer) error {
 	c.t.Helper()
-	return c.ask(wire.KindAnnounce, &wire.Announce{Candidates: candidates, Offers: offers}, &wire.Empty{})
+	return c.Call(wire.KindAnnounce, &wire.Announce{Candidates: candidates, Offers: offers}, &wire.Empty{})
 }
 
 // wantBye expects BYE and then the end of the connection on both sides.
 func (c *client) wantBye(code shoal.Code, text string) {
 	c.t.Helper()
-	f, err := c.conn.ReadFrame()
-	for ; err == nil && (f.Kind == wire.KindEpoch || f.Kind == wire.KindGone); f, err = c.conn.ReadFrame() {
-	}
-	if err != nil {
-		c.t.Fatalf("instead of BYE: %v", err)
-	}
-	var bye wire.Bye
-	if f.Kind != wire.KindBye {
-		c.t.Fatalf("got %v instead of BYE", f.Header)
-	}
-	if err := wire.Decode(f.Body, &bye); err != nil {
-		c.t.Fatal(err)
-	}
-	if bye.Code != code || !strings.Contains(bye.Text, text) {
-		c.t.Errorf("goodbye with %v %q, want %v and %q", bye.Code, bye.Text, code, text)
-	}
-	c.wantEnd()
+	c.Bye(code, text)
+	c.close()
 }
 
 // wantEnd expects the end of the connection on both sides.
 func (c *client) wantEnd() {
 	c.t.Helper()
-	if f, err := c.conn.ReadFrame(); !errors.Is(err, io.EOF) {
-		c.t.Errorf("instead of the end: %v, %v", f.Header, err)
-	}
+	c.Closed()
 	c.close()
 }
 

@@ -31,7 +31,7 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		bounds.Hold(t, len(b), func() {
 			c := connect(t, h, key)
-			c.write(b)
+			c.Send(b)
 			must(t, c.nc.(interface{ CloseWrite() error }).CloseWrite())
 			if err := <-c.ended; err == nil {
 				t.Error("ended without a reason")

@@ -32,7 +32,7 @@ func TestMirrors(t *testing.T) {
 	sequence := uint64(1 << 50)
 	publish := func(as *client, content shoal.Object, mirrors []shoal.Mirror, proof []byte) error {
 		sequence++
-		return as.ask(wire.KindPublish, &wire.Publish{
+		return as.Call(wire.KindPublish, &wire.Publish{
 			Sequence: sequence, Group: c.group, Name: "y", Content: content, Mirrors: mirrors, Manifest: proof,
 		}, new(wire.MutationReply))
 	}
@@ -53,20 +53,20 @@ func TestMirrors(t *testing.T) {
 	}
 	found := new(wire.LookupReply)
 	ask := &wire.Lookup{Group: c.group, Name: "y"}
-	if err := member.ask(wire.KindLookup, ask, found); shoal.CodeOf(err) != shoal.NotFound {
+	if err := member.Call(wire.KindLookup, ask, found); shoal.CodeOf(err) != shoal.NotFound {
 		t.Errorf("a publication that was refused: %v", err)
 	}
 	must(t, publish(owner, o, url, proof))
-	must(t, member.ask(wire.KindLookup, ask, found))
+	must(t, member.Call(wire.KindLookup, ask, found))
 	if !slices.Equal(found.Mirrors, url) || !found.PrivateMirrors {
 		t.Errorf("found %+v", found)
 	}
 	kept := new(wire.KeptManifestReply)
-	must(t, member.ask(wire.KindKeptManifest, &wire.KeptManifest{Group: c.group, File: o.ID}, kept))
+	must(t, member.Call(wire.KindKeptManifest, &wire.KeptManifest{Group: c.group, File: o.ID}, kept))
 	if !slices.Equal(kept.Manifest, proof) || kept.Revision == 0 {
 		t.Errorf("kept is %x at %d", kept.Manifest, kept.Revision)
 	}
-	err := member.ask(wire.KindKeptManifest, &wire.KeptManifest{Group: c.group, File: other.ID}, kept)
+	err := member.Call(wire.KindKeptManifest, &wire.KeptManifest{Group: c.group, File: other.ID}, kept)
 	want(t, err, shoal.NotFound, "")
 	want(t, publish(member, o, []shoal.Mirror{"http://example.org"}, proof), shoal.Denied, "mirrors")
 	must(t, publish(member, o, nil, nil))
@@ -74,7 +74,7 @@ func TestMirrors(t *testing.T) {
 	large := shoal.Object{ID: shoal.FileID{9}, Size: (shoal.MaxKeptPieces + 1) << 18}
 	r.do(c.owner, &meta.Unpublish{Group: c.group, Name: "y", File: o.ID})
 	must(t, publish(owner, large, url, nil))
-	err = member.ask(wire.KindKeptManifest, &wire.KeptManifest{Group: c.group, File: large.ID}, kept)
+	err = member.Call(wire.KindKeptManifest, &wire.KeptManifest{Group: c.group, File: large.ID}, kept)
 	want(t, err, shoal.NotFound, "")
 }
 

@@ -26,7 +26,7 @@ func TestPasswordChange(t *testing.T) {
 	key := r.user("ann")
 	c := connect(t, r.host, key)
 	change := func(sequence uint64, was, next string) (reply wire.MutationReply, err error) {
-		err = c.ask(wire.KindPassword, &wire.PasswordChange{Sequence: sequence, Was: []byte(was), Password: []byte(next)}, &reply)
+		err = c.Call(wire.KindPassword, &wire.PasswordChange{Sequence: sequence, Was: []byte(was), Password: []byte(next)}, &reply)
 		return reply, err
 	}
 	const next = "battery staple"
@@ -44,7 +44,7 @@ func TestPasswordChange(t *testing.T) {
 	login := func(password string) error {
 		other := connect(t, r.host, identity.NewKey())
 		defer other.close()
-		return other.ask(wire.KindLogin, &wire.Login{Sequence: 1, User: "ann", Password: []byte(password)}, &wire.MutationReply{})
+		return other.Call(wire.KindLogin, &wire.Login{Sequence: 1, User: "ann", Password: []byte(password)}, &wire.MutationReply{})
 	}
 	must(t, login(next)) // first: a further wrong password would make it wait
 	want(t, login(goodPassword), shoal.Denied, "wrong")
@@ -59,7 +59,7 @@ func TestPasswordChangeIsSlowedDown(t *testing.T) {
 	c := connect(t, r.host, r.user("ann"))
 	for i := range uint64(20) {
 		m := &wire.PasswordChange{Sequence: 1<<40 + i, Was: []byte("wrong password"), Password: []byte(goodPassword)}
-		if err := c.ask(wire.KindPassword, m, &wire.MutationReply{}); errors.Is(err, shoal.Limit) {
+		if err := c.Call(wire.KindPassword, m, &wire.MutationReply{}); errors.Is(err, shoal.Limit) {
 			return
 		}
 	}
@@ -84,7 +84,7 @@ func TestRehash(t *testing.T) {
 	r.do(identity.NewKey(), &meta.CreateUser{User: "ann", Password: stored, Open: true})
 	login := func(password string) error {
 		c := connect(t, r.host, identity.NewKey())
-		return c.ask(wire.KindLogin, &wire.Login{Sequence: 1, User: "ann", Password: []byte(password)}, &wire.MutationReply{})
+		return c.Call(wire.KindLogin, &wire.Login{Sequence: 1, User: "ann", Password: []byte(password)}, &wire.MutationReply{})
 	}
 	want(t, login("wrong password"), shoal.Denied, "wrong")
 	if r.registry.Password("ann") != stored {
@@ -129,7 +129,7 @@ func TestLoginOvertaken(t *testing.T) {
 		return mutate(ctx, id, m)
 	}
 	c := connect(t, r.host, identity.NewKey())
-	must(t, c.ask(wire.KindLogin, &wire.Login{Sequence: 1, User: "ann", Password: []byte(goodPassword)}, &wire.MutationReply{}))
+	must(t, c.Call(wire.KindLogin, &wire.Login{Sequence: 1, User: "ann", Password: []byte(goodPassword)}, &wire.MutationReply{}))
 	if overtaken != 2 {
 		t.Errorf("it was tried %d times", overtaken)
 	}

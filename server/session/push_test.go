@@ -16,8 +16,8 @@ import (
 func (c *client) event(kind wire.Kind, m wire.Message) {
 	c.t.Helper()
 	var f wire.Frame
-	if len(c.pending) > 0 {
-		f, c.pending = c.pending[0], c.pending[1:]
+	if len(c.Pending) > 0 {
+		f, c.Pending = c.Pending[0], c.Pending[1:]
 	} else {
 		must(c.t, c.nc.SetReadDeadline(time.Now().Add(10*time.Second)))
 		var err error
@@ -51,11 +51,11 @@ func (c *client) wantGone(g shoal.Group, file shoal.FileID, reason wire.GoneReas
 // quiet fails the test if an event waits.
 func (c *client) quiet() {
 	c.t.Helper()
-	must(c.t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
-	for _, f := range c.pending {
+	must(c.t, c.Call(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+	for _, f := range c.Pending {
 		c.t.Errorf("%v waits", f.Header)
 	}
-	c.pending = nil
+	c.Pending = nil
 }
 
 // wantRaised expects the epochs of two groups, in either order.
@@ -93,7 +93,7 @@ func TestPushes(t *testing.T) {
 	sources := func(of byte) int {
 		t.Helper()
 		var found wire.LookupReply
-		must(t, owner.ask(wire.KindLookup, &wire.Lookup{Group: lab.group, File: objectOf(of).ID}, &found))
+		must(t, owner.Call(wire.KindLookup, &wire.Lookup{Group: lab.group, File: objectOf(of).ID}, &found))
 		return len(found.Sources)
 	}
 	for i := range 2 {
@@ -139,7 +139,7 @@ func TestPushes(t *testing.T) {
 	if n := sources(1); n != 0 {
 		t.Errorf("%d sources after the device was revoked", n)
 	}
-	want(t, second.ask(wire.KindList, &wire.List{Group: lab.group, Limit: 1}, &wire.ListReply{}), shoal.Denied, "not logged in")
+	want(t, second.Call(wire.KindList, &wire.List{Group: lab.group, Limit: 1}, &wire.ListReply{}), shoal.Denied, "not logged in")
 	// A member who is removed, the owner who changes, the group that is deleted.
 	member.offerIn(lab.group, 1)
 	r.do(lab.owner, &meta.RemoveMember{Group: lab.group, User: meta.Username(lab.called("member"))})
@@ -169,11 +169,11 @@ func TestPushesInPublic(t *testing.T) {
 	ann, bob := r.user("ann"), r.user("bob")
 	one, other, nobodys := connect(t, r.host, ann), connect(t, r.host, bob), connect(t, r.host, identity.NewKey())
 	var ticket wire.TicketReply
-	must(t, one.ask(wire.KindTicket, &wire.TicketRequest{Group: shoal.Public}, &ticket))
+	must(t, one.Call(wire.KindTicket, &wire.TicketRequest{Group: shoal.Public}, &ticket))
 	if ticket.Epoch != 1 {
 		t.Errorf("the ticket is %+v", ticket)
 	}
-	want(t, nobodys.ask(wire.KindTicket, &wire.TicketRequest{Group: shoal.Public}, &ticket), shoal.Denied, "not logged in")
+	want(t, nobodys.Call(wire.KindTicket, &wire.TicketRequest{Group: shoal.Public}, &ticket), shoal.Denied, "not logged in")
 	r.do(ann, &meta.Publish{Group: shoal.Public, Name: "x", Content: objectOf(1)})
 	for i := range 2 {
 		if events := one.offerIn(shoal.Public, 1); i == 0 && (len(events) != 1 || events[0].Kind != wire.KindEpoch) || i == 1 && len(events) > 0 {
@@ -209,7 +209,7 @@ func TestPushesInPublic(t *testing.T) {
 	}
 	other.wantGone(shoal.Public, objectOf(1).ID, wire.GoneDeleted)
 	other.quiet()
-	want(t, one.ask(wire.KindList, &wire.List{Group: shoal.Public, Limit: 1}, &wire.ListReply{}), shoal.Denied, "not logged in")
+	want(t, one.Call(wire.KindList, &wire.List{Group: shoal.Public, Limit: 1}, &wire.ListReply{}), shoal.Denied, "not logged in")
 	one.close()
 	other.close()
 	nobodys.close()
@@ -245,7 +245,7 @@ func TestTicket(t *testing.T) {
 	lab := r.cell("member", false)
 	c := connect(t, r.host, lab.asker)
 	var reply wire.TicketReply
-	must(t, c.ask(wire.KindTicket, &wire.TicketRequest{Group: lab.group}, &reply))
+	must(t, c.Call(wire.KindTicket, &wire.TicketRequest{Group: lab.group}, &reply))
 	demand := identity.Demand{
 		Device: lab.asker.Device(), Group: lab.group, Rights: identity.MayFetch | identity.MayOffer, Epoch: 1, Now: time.UnixMilli(reply.Now), Reachable: true,
 	}
@@ -257,9 +257,9 @@ func TestTicket(t *testing.T) {
 	}
 	confirmed := time.Now().Add(-4 * time.Second)
 	r.host.Tickets.Confirmed = func() time.Time { return confirmed }
-	must(t, c.ask(wire.KindTicket, &wire.TicketRequest{Group: lab.group}, &reply))
+	must(t, c.Call(wire.KindTicket, &wire.TicketRequest{Group: lab.group}, &reply))
 	confirmed = time.Now().Add(-6 * time.Second)
-	want(t, c.ask(wire.KindTicket, &wire.TicketRequest{Group: lab.group}, &reply), shoal.Busy, "try again")
+	want(t, c.Call(wire.KindTicket, &wire.TicketRequest{Group: lab.group}, &reply), shoal.Busy, "try again")
 }
 
 // REGISTER and LOGIN that are sent again are answered as they were, and a code is good once (rules S1 and A5).
@@ -269,7 +269,7 @@ func TestRegisterAgain(t *testing.T) {
 	code := lab.code()
 	c := connect(t, r.host, identity.NewKey())
 	ask := func(c *client, user string) (reply wire.RegisterReply, err error) {
-		err = c.ask(wire.KindRegister, &wire.Register{Sequence: 1, User: user, Password: []byte(goodPassword), Code: code, Label: "laptop"}, &reply)
+		err = c.Call(wire.KindRegister, &wire.Register{Sequence: 1, User: user, Password: []byte(goodPassword), Code: code, Label: "laptop"}, &reply)
 		return reply, err
 	}
 	first, err := ask(c, "new")
@@ -283,10 +283,10 @@ func TestRegisterAgain(t *testing.T) {
 	other := connect(t, r.host, identity.NewKey())
 	_, err = ask(other, "newer")
 	want(t, err, shoal.Denied, "invite")
-	err = c.ask(wire.KindRegister, &wire.Register{Sequence: 2, User: "newest", Password: []byte(goodPassword)}, &wire.RegisterReply{})
+	err = c.Call(wire.KindRegister, &wire.Register{Sequence: 2, User: "newest", Password: []byte(goodPassword)}, &wire.RegisterReply{})
 	want(t, err, shoal.Exists, `"new"`)
 	login := func(c *client, sequence uint64, password string) (reply wire.MutationReply, err error) {
-		err = c.ask(wire.KindLogin, &wire.Login{Sequence: sequence, User: "new", Password: []byte(password), Label: "desk"}, &reply)
+		err = c.Call(wire.KindLogin, &wire.Login{Sequence: sequence, User: "new", Password: []byte(password), Label: "desk"}, &reply)
 		return reply, err
 	}
 	_, err = login(other, 2, "wrong password")
@@ -297,7 +297,7 @@ func TestRegisterAgain(t *testing.T) {
 		t.Errorf("asked again: %+v, %v", again, err)
 	}
 	var who wire.WhoamiReply
-	must(t, other.ask(wire.KindWhoami, &wire.Whoami{}, &who))
+	must(t, other.Call(wire.KindWhoami, &wire.Whoami{}, &who))
 	if who.User != "new" || who.Label != "desk" || who.Admin {
 		t.Errorf("the device is %+v", who)
 	}
@@ -317,7 +317,7 @@ func TestRegistration(t *testing.T) {
 		h.Registration = mode
 		c := connect(t, h, identity.NewKey())
 		defer c.close()
-		return c.ask(wire.KindRegister, &wire.Register{Sequence: sequence, User: user, Password: []byte(goodPassword), Code: []byte(code)}, &wire.RegisterReply{})
+		return c.Call(wire.KindRegister, &wire.Register{Sequence: sequence, User: user, Password: []byte(goodPassword), Code: []byte(code)}, &wire.RegisterReply{})
 	}
 	want(t, register(Open, "eve", ""), shoal.Denied, "printed")
 	want(t, register(Open, "eve", identity.NewCode()), shoal.Denied, "")

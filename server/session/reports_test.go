@@ -61,14 +61,14 @@ func (r *reporters) later() {
 // report has one user report a device of another.
 func (r *reporters) report(by, of meta.Username) error {
 	r.Helper()
-	return r.now[by].ask(wire.KindReport, &wire.Report{Group: "lab", File: objectOf(1).ID, Device: r.now[of].key.Device()}, &wire.Empty{})
+	return r.now[by].Call(wire.KindReport, &wire.Report{Group: "lab", File: objectOf(1).ID, Device: r.now[of].key.Device()}, &wire.Empty{})
 }
 
 // reported is what the owner is told, by user.
 func (r *reporters) reported(owner meta.Username) map[string]wire.Reported {
 	r.Helper()
 	var reply wire.ReportsReply
-	must(r, r.now[owner].ask(wire.KindReports, &wire.Reports{Group: "lab"}, &reply))
+	must(r, r.now[owner].Call(wire.KindReports, &wire.Reports{Group: "lab"}, &reply))
 	all := map[string]wire.Reported{}
 	for _, e := range reply.Entries {
 		all[e.User] = e
@@ -82,7 +82,7 @@ func (r *reporters) lastOf(asking meta.Username, answers int) map[meta.Username]
 	last := map[meta.Username]int{}
 	for range answers {
 		var found wire.LookupReply
-		must(r, r.now[asking].ask(wire.KindLookup, &wire.Lookup{Group: "lab", Name: "x"}, &found))
+		must(r, r.now[asking].Call(wire.KindLookup, &wire.Lookup{Group: "lab", Name: "x"}, &found))
 		if len(found.Sources) != len(r.now)-1 {
 			r.Fatalf("%d sources", len(found.Sources))
 		}
@@ -141,7 +141,7 @@ func TestNobodyReportsThemselves(t *testing.T) {
 		other := identity.NewKey() // another device of bob's, where he says so of the first
 		r.host.Registry.Apply([]meta.Event{{Record: &meta.Device{ID: other.Device(), User: "bob"}}}, 2)
 		c := connect(t, r.host, other)
-		want(t, c.ask(wire.KindReport, &wire.Report{Group: "lab", File: objectOf(1).ID, Device: r.now["bob"].key.Device()}, &wire.Empty{}),
+		want(t, c.Call(wire.KindReport, &wire.Report{Group: "lab", File: objectOf(1).ID, Device: r.now["bob"].key.Device()}, &wire.Empty{}),
 			shoal.BadRequest, "rule R2")
 		if got := r.reported("ann"); len(got) != 0 {
 			t.Errorf("reported are %+v", got)
@@ -159,7 +159,7 @@ func TestNobodyReportsThemselves(t *testing.T) {
 func TestReportedAreSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReporters(t, "ann", "bob", "eve")
-		ask := func(m wire.Report) error { return r.now["eve"].ask(wire.KindReport, &m, &wire.Empty{}) }
+		ask := func(m wire.Report) error { return r.now["eve"].Call(wire.KindReport, &m, &wire.Empty{}) }
 		bob := r.now["bob"].key.Device()
 		want(t, ask(wire.Report{Group: "lab", File: objectOf(1).ID, Device: identity.NewKey().Device()}), shoal.NotFound, "serves nothing")
 		want(t, ask(wire.Report{Group: "lab", File: objectOf(2).ID, Device: bob}), shoal.NotFound, "")

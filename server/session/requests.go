@@ -19,7 +19,7 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 	}
 	row := &rules[f.Kind]
 	if row.who == nobody {
-		return refused(f.Header)
+		return wire.Unserved(f.Header, "a server")
 	}
 	if f.Passed {
 		s.sit()

@@ -77,7 +77,7 @@ func TestRuleS1(t *testing.T) {
 	h := newState(t).serve(newHost(overPlaintext))
 	c := connect(t, h)
 	// The connection goes before the answer has been read.
-	c.write(wire.AppendRequest(nil, wire.KindPublish, 3, &wire.Publish{Sequence: 7, Group: shoal.Public, Name: "a", Content: objectOf(1)}))
+	c.Send(wire.AppendRequest(nil, wire.KindPublish, 3, &wire.Publish{Sequence: 7, Group: shoal.Public, Name: "a", Content: objectOf(1)}))
 	c.close()
 	other := connect(t, h)
 	gone, err := other.unpublish(1, "a", objectOf(1).ID)
@@ -130,7 +130,7 @@ func TestNobodysDevice(t *testing.T) {
 			wire.KindMembers:   &wire.Members{Group: group, Which: wire.MembersIn, Limit: 1},
 			wire.KindAnnounce:  &wire.Announce{Candidates: c.candidates(time.Hour), Offers: []wire.Offer{offer}},
 		} {
-			want(t, c.ask(kind, m, &wire.Empty{}), shoal.Denied, "not logged in; log in first (shoal login NAME), or make a user (shoal user create NAME)")
+			want(t, c.Call(kind, m, &wire.Empty{}), shoal.Denied, "not logged in; log in first (shoal login NAME), or make a user (shoal user create NAME)")
 		}
 	}
 }
@@ -227,7 +227,7 @@ func TestRuleS6Candidates(t *testing.T) {
 			c := connect(t, h)
 			fill(h.Registry, []shoal.Name{"a", "b"}, func(i int) shoal.Object { return objectOf(byte(i + 1)) })
 			must(t, c.announce(c.candidates(time.Hour), offerOf(1, 1)))
-			c.write(wire.AppendRequest(nil, wire.KindAnnounce, 9, &wire.Announce{Candidates: statement(c), Offers: []wire.Offer{offerOf(2, 1)}}))
+			c.Send(wire.AppendRequest(nil, wire.KindAnnounce, 9, &wire.Announce{Candidates: statement(c), Offers: []wire.Offer{offerOf(2, 1)}}))
 			c.wantBye(shoal.BadRequest, "rule S6")
 		})
 	}
@@ -255,11 +255,11 @@ func TestRuleS6Offers(t *testing.T) {
 	for name, end := range map[string]func(c *client){
 		"closed": func(c *client) { c.close() },
 		"said goodbye": func(c *client) {
-			c.write(wire.AppendEvent(nil, wire.KindBye, &wire.Bye{Code: shoal.Canceled}))
+			c.Send(wire.AppendEvent(nil, wire.KindBye, &wire.Bye{Code: shoal.Canceled}))
 			c.wantEnd()
 		},
-		"broke a rule":   func(c *client) { c.write(make([]byte, 12)); c.wantBye(shoal.BadRequest, "rule F2") },
-		"within a reply": func(c *client) { c.write([]byte{0}); c.close() },
+		"broke a rule":   func(c *client) { c.Send(make([]byte, 12)); c.wantBye(shoal.BadRequest, "rule F2") },
+		"within a reply": func(c *client) { c.Send([]byte{0}); c.close() },
 	} {
 		must(t, c.announce(c.candidates(time.Hour), offerOf(1, 4)))
 		if n := sources(); n != 1 {

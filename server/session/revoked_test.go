@@ -29,7 +29,7 @@ func TestRevoked(t *testing.T) {
 		return string(m.Chain)
 	}
 	early := connect(t, r.host, identity.NewKey())
-	must(t, early.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+	must(t, early.Call(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
 	revoke(2, "second", time.Hour)
 	revoke(1, "first", time.Hour)
 	revoke(3, "expired", -time.Minute)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,73 +17,35 @@ import (
 	"shoal"
 	"shoal/accept"
 	"shoal/identity"
+	"shoal/tests/script"
 	"shoal/wire"
 	"shoal/wire/wiretest"
 )
 
 func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// Frames after which the connection must end with a BYE that names the rule.
-func TestBrokenRules(t *testing.T) {
-	frame := func(length uint32, kind, flags uint16, id uint32, body ...byte) []byte {
-		head := []byte{byte(length >> 24), byte(length >> 16), byte(length >> 8), byte(length), byte(kind >> 8), byte(kind), byte(flags >> 8), byte(flags), 0, 0, 0, byte(id)}
-		return append(head, body...)
-	}
-	request := func(kind wire.Kind, m wire.Message) []byte { return wire.AppendRequest(nil, kind, 9, m) }
-	for name, c := range map[string]struct {
-		frame []byte
-		text  string
-	}{
-		"PING with a body":          {frame(4, 3, 0, 1, 0, 0, 0, 0), "rule F1"},
-		"PUBLISH over its limit":    {frame(73729, 16, 0, 1), "rule F1"},
-		"UNPUBLISH over its limit":  {frame(513, 17, 0, 1), "rule F1"},
-		"LIST over its limit":       {frame(513, 18, 0, 1), "rule F1"},
-		"LOOKUP over its limit":     {frame(513, 19, 0, 1), "rule F1"},
-		"ANNOUNCE over its limit":   {frame(65537, 20, 0, 1), "rule F1"},
-		"4 GiB":                     {frame(1<<32-1, 20, 0, 1), "rule F1"},
-		"an unknown kind":           {frame(0, 22, 0, 1), "rule F2"},
-		"kind 0":                    {frame(0, 0, 0, 1), "rule F2"},
-		"an error that's no reply":  {frame(0, 3, 2, 1), "rule F2"},
-		"an unknown flag":           {frame(0, 3, 4, 1), "rule F2"},
-		"a request with id 0":       {frame(0, 3, 0, 0), "rule F3"},
-		"an event with an id":       {frame(4, 37, 0, 1, 0, 0, 0, 1), "rule F3"},
-		"a reply":                   {wire.AppendReply(nil, wire.KindPing, 9, &wire.Empty{}), "rule F5"},
-		"an error reply":            {wire.AppendError(nil, wire.KindPing, 9, shoal.NotFound), "rule F5"},
-		"PIECE":                     {wire.AppendPieceHead(nil, 9, wire.PieceHead{}, 0), "rule F5"},
-		"HAVE":                      {wire.AppendEvent(nil, wire.KindHave, &wire.Have{}), "rule F6"},
-		"WITHDRAW":                  {wire.AppendEvent(nil, wire.KindWithdraw, &wire.Withdraw{}), "rule F6"},
-		"JOIN":                      {request(wire.KindJoin, &wire.Join{Swarm: offerOf(1, 1).Swarm}), "rule F2"},
-		"LEAVE":                     {request(wire.KindLeave, &wire.Leave{}), "rule F2"},
-		"MANIFEST":                  {request(wire.KindManifest, &wire.ManifestRequest{}), "rule F2"},
-		"HASHES":                    {request(wire.KindHashes, &wire.HashesRequest{}), "rule F2"},
-		"REQUEST":                   {request(wire.KindRequest, &wire.Request{}), "rule F2"},
-		"a second HELLO":            {request(wire.KindHello, &wire.Hello{Version: 1, Wanted: 1, Secured: 2}), "rule H1"},
-		"a second AUTH":             {request(wire.KindAuth, &wire.Auth{}), "rule H1"},
-		"LIST of none":              {request(wire.KindList, &wire.List{Group: "public", Limit: 0}), "rule S4"},
-		"LIST of too many":          {request(wire.KindList, &wire.List{Group: "public", Limit: 1001}), "rule S4"},
-		"no name":                   {request(wire.KindPublish, &wire.Publish{Group: "public"}), "name is missing"},
-		"a path for a name":         {request(wire.KindPublish, &wire.Publish{Group: "public", Name: "../etc/passwd"}), "not allowed"},
-		"no group":                  {request(wire.KindList, &wire.List{Limit: 1}), "group is missing"},
-		"LOG over its limit":        {frame(2049, 21, 0, 1), "rule F1"},
-		"half a head":               {request(wire.KindPublish, &wire.Publish{Group: "public", Name: "a", Content: objectOf(1), Head: []byte("half")}), "rule S8"},
-		"a size that cannot be":     {request(wire.KindPublish, &wire.Publish{Group: "public", Name: "a", Content: shoal.Object{Size: -1}}), "size"},
-		"a name cut off":            {frame(16, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1), "malformed"},
-		"more than was said":        {frame(20, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 'a', 0, 0, 1), "padding"},
-		"four bytes too many":       {frame(24, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0), "left over"},
-		"a body cut short":          {frame(4, 19, 0, 1, 0, 0, 0, 9), "malformed"},
-		"a lookup by nothing known": {frame(16, 19, 0, 1, 0, 0, 0, 1, 'p', 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0), "lookup_by of 3"},
-		"HTTP":                      {[]byte("GET / HTTP/1.1\r\nHost: shoal\r\n\r\n"), "rule F2"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				client := connect(t, newHost(overPlaintext))
-				// What was asked before is answered first.
-				client.write(append(wire.AppendRequest(nil, wire.KindPing, 8, &wire.Empty{}), c.frame...))
-				must(t, client.answer(wire.KindPing, 8, &wire.Empty{}))
-				client.wantBye(shoal.BadRequest, c.text)
-			})
+// Whatever is done to a server that nobody may do ends that connection and nothing else.
+func TestHostileInitiators(t *testing.T) {
+	script.Start(func(t *testing.T, over identity.Transport, l net.Listener) {
+		h := newHost(over)
+		ctx, cancel := context.WithCancel(context.Background())
+		var lobby sync.WaitGroup
+		lobby.Go(func() {
+			must(t, accept.NewLobby(identity.HandshakeTimeout).Serve(ctx, l, h.Log, func(ctx context.Context, g *accept.Guest) {
+				proving, end := g.Deadline(ctx)
+				s, err := h.Accept(proving, g)
+				g.Leave()
+				end()
+				if err == nil {
+					_ = s.Run(ctx)
+				}
+			}))
 		})
-	}
+		t.Cleanup(func() {
+			cancel()
+			lobby.Wait()
+		})
+	}).Withstand(t, wire.ServiceServer)
 }
 
 // A body of a megabyte that nobody will read does not keep the BYE from arriving, over real TCP.
@@ -96,7 +59,7 @@ func TestByeArrives(t *testing.T) {
 		served, err := l.Accept()
 		must(t, err)
 		c := join(t, identity.NewKey(), over, nc, serve(t.Context(), newHost(over), served))
-		c.write(append([]byte{0, 16, 0, 0, 0, 20, 0, 0, 0, 0, 0, 9}, make([]byte, 1<<20)...))
+		c.Send(append([]byte{0, 16, 0, 0, 0, 20, 0, 0, 0, 0, 0, 9}, make([]byte, 1<<20)...))
 		c.wantBye(shoal.BadRequest, "rule F1")
 	}
 }
@@ -104,8 +67,8 @@ func TestByeArrives(t *testing.T) {
 // CANCEL comes too late for a request that was answered at once, which is no offence (rule P9).
 func TestCancelIsIgnored(t *testing.T) {
 	c := connect(t, newHost(overPlaintext))
-	c.write(wire.AppendEvent(nil, wire.KindCancel, &wire.Cancel{ID: 1}))
-	must(t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+	c.Send(wire.AppendEvent(nil, wire.KindCancel, &wire.Cancel{ID: 1}))
+	must(t, c.Call(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
 }
 
 // Requests may follow each other without waiting; all are answered, in order here.
@@ -120,12 +83,12 @@ func TestPipelining(t *testing.T) {
 			b = wire.AppendRequest(b, wire.KindLookup, 100+i, &wire.Lookup{Group: shoal.Public, Name: "a"})
 		}
 	}
-	c.write(b)
+	c.Send(b)
 	for i := range uint32(n) {
 		if i%2 == 0 {
-			must(t, c.answer(wire.KindPing, 100+i, &wire.Empty{}))
+			must(t, c.Answer(100+i, wire.KindPing, &wire.Empty{}))
 		} else {
-			want(t, c.answer(wire.KindLookup, 100+i, &wire.LookupReply{}), shoal.NotFound, "")
+			want(t, c.Answer(100+i, wire.KindLookup, &wire.LookupReply{}), shoal.NotFound, "")
 		}
 	}
 }
@@ -152,8 +115,8 @@ func TestRequestsBehindAuth(t *testing.T) {
 	more := wire.AppendRequest(nil, wire.KindPing, 3, &wire.Empty{})
 	more = wire.AppendRequest(more, wire.KindLookup, 4, &wire.Lookup{Group: shoal.Public, Name: "a"})
 	c := join(t, identity.NewKey(), overPlaintext, &ahead{Conn: a, more: more}, serve(t.Context(), h, b))
-	must(t, c.answer(wire.KindPing, 3, &wire.Empty{}))
-	want(t, c.answer(wire.KindLookup, 4, &wire.LookupReply{}), shoal.Denied, "not logged in")
+	must(t, c.Answer(3, wire.KindPing, &wire.Empty{}))
+	want(t, c.Answer(4, wire.KindLookup, &wire.LookupReply{}), shoal.Denied, "not logged in")
 }
 
 // Whoever is silent for 120 seconds is told goodbye, and no earlier (rule H9).
@@ -164,7 +127,7 @@ func TestIdle(t *testing.T) {
 				c := connect(t, newHost(over))
 				for range 3 {
 					time.Sleep(120*time.Second - time.Millisecond)
-					must(t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+					must(t, c.Call(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
 				}
 				start := time.Now()
 				c.wantBye(shoal.Unreachable, "rule H9")
@@ -182,10 +145,10 @@ func TestSlowFrame(t *testing.T) {
 		c := connect(t, newHost(overPlaintext))
 		for _, b := range wire.AppendRequest(nil, wire.KindPing, 9, &wire.Empty{}) {
 			time.Sleep(119 * time.Second)
-			c.write([]byte{b})
+			c.Send([]byte{b})
 		}
-		must(t, c.answer(wire.KindPing, 9, &wire.Empty{}))
-		c.write([]byte{0, 0})
+		must(t, c.Answer(9, wire.KindPing, &wire.Empty{}))
+		c.Send([]byte{0, 0})
 		start := time.Now()
 		c.wantBye(shoal.Unreachable, "rule H9")
 		if took := time.Since(start); took != 120*time.Second {
@@ -244,7 +207,7 @@ func TestStop(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				a, b := wiretest.Pipe()
 				c := join(t, identity.NewKey(), over, a, serve(ctx, h, b))
-				must(t, c.ask(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
+				must(t, c.Call(wire.KindPing, &wire.Empty{}, &wire.Empty{}))
 
 				a, b = wiretest.PipeSize(4 << 10)
 				deaf := join(t, identity.NewKey(), over, a, serve(ctx, h, b))
@@ -333,10 +296,10 @@ func TestLargeRequestsOfStrangers(t *testing.T) {
 		large.Offers[i] = offerOf(byte(i), 4)
 	}
 	h.strange.Add(mostStrange - 4097)
-	want(t, stranger.ask(wire.KindAnnounce, large, &wire.Empty{}), shoal.Busy, "log in")
-	must(t, user.ask(wire.KindAnnounce, large, &wire.Empty{}))
+	want(t, stranger.Call(wire.KindAnnounce, large, &wire.Empty{}), shoal.Busy, "log in")
+	must(t, user.Call(wire.KindAnnounce, large, &wire.Empty{}))
 	h.strange.Add(4097 - mostStrange)
-	want(t, stranger.ask(wire.KindAnnounce, large, &wire.Empty{}), shoal.Denied, "log in")
+	want(t, stranger.Call(wire.KindAnnounce, large, &wire.Empty{}), shoal.Denied, "log in")
 	stranger.close()
 	user.close()
 	if n := h.strange.Load(); n != 0 {

@@ -213,9 +213,9 @@ func (r *realm) question(name string, kind wire.Kind, request func(*cell) wire.M
 // askPast is ask where events may come first.
 func (c *client) askPast(kind wire.Kind, request, reply wire.Message) (events []wire.Header, err error) {
 	c.t.Helper()
-	c.pending = nil
-	c.id++
-	c.write(wire.AppendRequest(nil, kind, c.id, request))
+	c.Pending = nil
+	c.ID++
+	c.Send(wire.AppendRequest(nil, kind, c.ID, request))
 	for {
 		f, err := c.conn.ReadFrame()
 		if err != nil {
@@ -245,7 +245,7 @@ func TestRuleA2(t *testing.T) {
 		wire.KindInvite:   &wire.Invite{Group: "lab", CodeHash: [32]byte{1}},
 		wire.KindPassword: &wire.PasswordChange{Was: []byte(goodPassword), Password: []byte(goodPassword)},
 	} {
-		if err := c.ask(kind, m, &wire.Empty{}); !errors.Is(err, shoal.Denied) || !strings.Contains(err.Error(), "plaintext") {
+		if err := c.Call(kind, m, &wire.Empty{}); !errors.Is(err, shoal.Denied) || !strings.Contains(err.Error(), "plaintext") {
 			t.Errorf("%v: %v", kind, err)
 		}
 	}

@@ -18,19 +18,19 @@ const windowMost = swarm.AssemblyBytes
 func TestLiar(t *testing.T) {
 	for _, liar := range []struct {
 		name   string
-		plot   script
+		plot   plot
 		banned bool
 		reason string // in the getter's log
 	}{
-		{"flips bits", script{block: flipBits}, true, "does not match its hash"},
-		{"swaps pieces", script{block: swapPieces}, true, "does not match its hash"},
-		{"answers another block", script{block: otherBlock}, false, "rule P7"},
-		{"forges a piece's hash", script{manifest: forge(func(m *shoal.Manifest) { m.Pieces[1][0] ^= 1 })}, true, "do not combine"},
-		{"forges the end", script{manifest: forge(func(m *shoal.Manifest) { m.Tail[0] ^= 1 })}, true, "does not prove the end"},
-		{"forges the size", script{manifest: forge(func(m *shoal.Manifest) { m.Size++ })}, true, "the manifest is for"},
-		{"has no manifest", script{manifest: noManifest}, false, "not here"},
-		{"answers by errors", script{block: refuse}, false, "not here"},
-		{"sends no frame", script{block: func(*scripted, uint32, wire.Request) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n") }}, false, "rule F"},
+		{"flips bits", plot{block: flipBits}, true, "does not match its hash"},
+		{"swaps pieces", plot{block: swapPieces}, true, "does not match its hash"},
+		{"answers another block", plot{block: otherBlock}, false, "rule P7"},
+		{"forges a piece's hash", plot{manifest: forge(func(m *shoal.Manifest) { m.Pieces[1][0] ^= 1 })}, true, "do not combine"},
+		{"forges the end", plot{manifest: forge(func(m *shoal.Manifest) { m.Tail[0] ^= 1 })}, true, "does not prove the end"},
+		{"forges the size", plot{manifest: forge(func(m *shoal.Manifest) { m.Size++ })}, true, "the manifest is for"},
+		{"has no manifest", plot{manifest: noManifest}, false, "not here"},
+		{"answers by errors", plot{block: refuse}, false, "not here"},
+		{"sends no frame", plot{block: func(*scripted, uint32, wire.Request) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n") }}, false, "rule F"},
 	} {
 		t.Run(liar.name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +84,7 @@ func noManifest(_ *scripted, id uint32) []byte {
 
 func forge(how func(*shoal.Manifest)) func(*scripted, uint32) []byte {
 	return func(s *scripted, id uint32) []byte {
-		m := *s.manifest
+		m := *s.Manifest
 		m.Pieces, m.Tail = append([]shoal.Hash(nil), m.Pieces...), bytes.Clone(m.Tail)
 		how(&m)
 		return wire.AppendReply(nil, wire.KindManifest, id, &wire.ManifestReply{Manifest: m})
@@ -94,8 +94,8 @@ func forge(how func(*shoal.Manifest)) func(*scripted, uint32) []byte {
 // TestSilence has a source that sends one byte and no more. A good one brings what it owes, which waits for no timeout;
 // where there is none, the silence ends the connection after 5 seconds.
 func TestSilence(t *testing.T) {
-	oneByte := func() script {
-		return script{block: func(s *scripted, id uint32, m wire.Request) []byte {
+	oneByte := func() plot {
+		return plot{block: func(s *scripted, id uint32, m wire.Request) []byte {
 			if _, requests := s.seen(); len(requests) > 1 {
 				return nil
 			}
@@ -132,10 +132,10 @@ func TestLiarAmongFour(t *testing.T) {
 	w := newWorld(t)
 	content := random(16*mib, 13)
 	// The good ones are slow, each sends at most so many blocks until the liar has been asked.
-	bad := w.scripted("file", content, script{block: flipBits})
+	bad := w.scripted("file", content, plot{block: flipBits})
 	var good []*scripted
 	for range 3 {
-		good = append(good, w.scripted("file", content, script{block: func(s *scripted, id uint32, m wire.Request) []byte {
+		good = append(good, w.scripted("file", content, plot{block: func(s *scripted, id uint32, m wire.Request) []byte {
 			<-bad.asked
 			return s.block(id, m)
 		}}))

@@ -114,7 +114,7 @@ func TestLiarIsReported(t *testing.T) {
 	t.Parallel()
 	l := newLab(t) // whose first user, an admin, is everybody
 	content := random(8*mib, 71)
-	liar := l.scripted("file", content, script{block: flipBits})
+	liar := l.scripted("file", content, plot{block: flipBits})
 	l.person("bob", "bob")
 	for i, state := range []string{"ann", "bob", "bob"} {
 		get := l.get(state, "file", "-o", l.path(fmt.Sprint("got ", i)), "--verbose", "--timeout", "1s")

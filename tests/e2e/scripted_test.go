@@ -15,6 +15,7 @@ import (
 	"shoal"
 	"shoal/client/tracker"
 	"shoal/identity"
+	"shoal/tests/script"
 	"shoal/wire"
 )
 
@@ -25,11 +26,10 @@ type scripted struct {
 	tracker  *tracker.Tracker
 	listener net.Listener
 	swarm    shoal.Swarm
-	manifest *shoal.Manifest
-	content  []byte
-	script   script
-	stop     context.CancelFunc
-	run      sync.WaitGroup
+	script.Source
+	plot plot
+	stop context.CancelFunc
+	run  sync.WaitGroup
 
 	mu       sync.Mutex // guards the rest
 	ended    bool
@@ -39,9 +39,9 @@ type scripted struct {
 	asked    chan struct{} // closed with the first of them
 }
 
-// script is what a scripted peer does otherwise than it should. Each returns what goes onto the connection; nil for
+// plot is what a scripted peer does otherwise than it should. Each returns what goes onto the connection; nil for
 // nothing at all.
-type script struct {
+type plot struct {
 	manifest func(s *scripted, id uint32) []byte
 	block    func(s *scripted, id uint32, m wire.Request) []byte
 }
@@ -50,7 +50,7 @@ type script struct {
 func (s *scripted) device() string { return s.key.Device().String() }
 
 // scripted starts a peer that publishes content as name and says that it has all of it.
-func (w *world) scripted(name string, content []byte, plot script) *scripted {
+func (w *world) scripted(name string, content []byte, plot plot) *scripted {
 	w.Helper()
 	object, manifest, err := shoal.HashFile(w.Context(), bytes.NewReader(content), int64(len(content)), nil)
 	if err != nil {
@@ -63,7 +63,7 @@ func (w *world) scripted(name string, content []byte, plot script) *scripted {
 	exempt(w.T, listener.Addr())
 	s := &scripted{
 		w: w, key: identity.NewKey(), listener: listener, swarm: shoal.Swarm{Group: shoal.Public, Object: object},
-		manifest: manifest, content: content, script: plot, conns: map[net.Conn]struct{}{}, asked: make(chan struct{}),
+		Source: script.Source{Object: object, Manifest: manifest, Content: bytes.NewReader(content)}, plot: plot, conns: map[net.Conn]struct{}{}, asked: make(chan struct{}),
 	}
 	w.enrol(s.key.Device())
 	at := netip.MustParseAddrPort(listener.Addr().String())
@@ -134,7 +134,7 @@ func (s *scripted) accept() {
 			responder := identity.Responder{Key: s.key, Serves: wire.ServicePeer, Transport: s.w.transport()}
 			e, err := responder.Accept(context.Background(), nc)
 			if err == nil {
-				err = s.converse(e.Conn)
+				err = script.Converse(e.Conn, s.answer)
 			}
 			if errors.Is(err, shoal.BadRequest) {
 				s.w.Errorf("the getter broke a rule: %v", err)
@@ -143,57 +143,25 @@ func (s *scripted) accept() {
 	}
 }
 
-// converse answers frames until the connection ends.
-func (s *scripted) converse(c *wire.Conn) error {
-	for {
-		f, err := c.ReadFrame()
-		if err != nil {
-			return err
-		}
-		reply, err := s.answer(f)
-		if err != nil {
-			return err
-		}
-		if _, err := c.Write(reply); err != nil {
-			return err
-		}
-	}
-}
-
 func (s *scripted) answer(f wire.Frame) ([]byte, error) {
-	switch f.Kind {
-	case wire.KindJoin:
+	switch {
+	case f.Kind == wire.KindJoin:
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		s.joins++
-		return wire.AppendReply(nil, f.Kind, f.ID, &wire.JoinReply{Handle: 7, Whole: true}), nil
-	case wire.KindManifest:
-		if s.script.manifest != nil {
-			return s.script.manifest(s, f.ID), nil
-		}
-		return wire.AppendReply(nil, f.Kind, f.ID, &wire.ManifestReply{Manifest: *s.manifest}), nil
-	case wire.KindRequest:
+		s.mu.Unlock()
+	case f.Kind == wire.KindManifest && s.plot.manifest != nil:
+		return s.plot.manifest(s, f.ID), nil
+	case f.Kind == wire.KindRequest:
 		var m wire.Request
 		if err := wire.Decode(f.Body, &m); err != nil {
 			return nil, err
 		}
 		s.note(m)
-		if s.script.block != nil {
-			return s.script.block(s, f.ID, m), nil
+		if s.plot.block != nil {
+			return s.plot.block(s, f.ID, m), nil
 		}
-		return s.block(f.ID, m), nil
-	case wire.KindHashes:
-		var m wire.HashesRequest
-		if err := wire.Decode(f.Body, &m); err != nil {
-			return nil, err
-		}
-		offset, length := s.swarm.Object.PieceRange(int(m.Piece))
-		values := shoal.BlockValues(s.swarm.Object, int(m.Piece), s.content[offset:offset+length])
-		return wire.AppendReply(nil, f.Kind, f.ID, &wire.HashesReply{Values: values}), nil
-	case wire.KindPing, wire.KindLeave:
-		return wire.AppendReply(nil, f.Kind, f.ID, &wire.Empty{}), nil
 	}
-	return nil, nil // CANCEL and BYE
+	return s.Answer(f)
 }
 
 func (s *scripted) note(m wire.Request) {
@@ -207,10 +175,11 @@ func (s *scripted) note(m wire.Request) {
 
 // block is the right answer to a request.
 func (s *scripted) block(id uint32, m wire.Request) []byte {
-	offset, _ := s.swarm.Object.PieceRange(int(m.Piece))
-	offset += int64(m.Begin)
-	head := wire.AppendPieceHead(nil, id, wire.PieceHead{Piece: m.Piece, Begin: m.Begin}, m.Length)
-	return append(head, s.content[offset:offset+int64(m.Length)]...)
+	data, err := s.Bytes(m)
+	if err != nil {
+		s.w.Error(err)
+	}
+	return script.Piece(id, m, data)
 }
 
 // seen is how often the swarm was joined, and which blocks were asked for.

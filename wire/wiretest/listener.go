@@ -22,8 +22,11 @@ func Listen() *Listener {
 
 // Dial connects to the listener once it accepts, by a Pipe. It fails with syscall.ECONNREFUSED when the listener is
 // closed, and with ctx's error.
-func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
-	a, b := newPipe(0, address(1), l.address)
+func (l *Listener) Dial(ctx context.Context) (net.Conn, error) { return l.DialSize(ctx, 0) }
+
+// DialSize is Dial by a PipeSize.
+func (l *Listener) DialSize(ctx context.Context, size int) (net.Conn, error) {
+	a, b := newPipe(size, address(1), l.address)
 	var err error
 	select {
 	case l.backlog <- b:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"shoal"
+	"shoal/tests/script"
 	"shoal/wire"
 	"shoal/wire/wiretest"
 )
@@ -35,19 +36,8 @@ func playTrickle(p poison) role {
 			defer drop(nc)
 			defer context.AfterFunc(ctx, func() { drop(nc) })()
 			opened()
-			ticker := time.NewTicker(trickleEvery)
-			defer ticker.Stop()
-			for i := range text {
-				if _, err := nc.Write(text[i : i+1]); err != nil {
-					return nil // the other side has had enough
-				}
-				n.written.Add(1)
-				select {
-				case <-ticker.C:
-				case <-ctx.Done():
-					return nil
-				}
-			}
+			written, _ := script.Trickle(ctx, nc, text, trickleEvery) // until the other side has had enough
+			n.written.Add(int64(written))
 			return nil
 		})
 		return nil

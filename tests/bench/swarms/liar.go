@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os/signal"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"shoal"
 	"shoal/identity"
+	"shoal/tests/script"
 	"shoal/wire"
 )
 
@@ -77,86 +77,52 @@ func (l *liar) serve(ctx context.Context, nc net.Conn) {
 	if err != nil {
 		return
 	}
-	_ = c.SetDeadline(time.Time{})
-	for err == nil {
-		var f wire.Frame
-		if f, err = c.ReadFrame(); err == nil {
-			err = l.answer(ctx, c, f)
+	honest := script.Source{Object: l.swarm.Object, Manifest: l.manifest, Content: l.file}
+	_ = script.Converse(c.Conn, func(f wire.Frame) ([]byte, error) {
+		switch f.Kind {
+		case wire.KindManifest:
+			if l.lie == forgesManifests {
+				return l.forge(f.ID), nil
+			}
+		case wire.KindRequest:
+			var m wire.Request
+			if err := wire.Decode(f.Body, &m); err != nil {
+				return nil, err
+			}
+			return l.block(ctx, c, &honest, f.ID, m)
 		}
-	}
+		return honest.Answer(f)
+	})
 }
 
-func (l *liar) answer(ctx context.Context, c *identity.Established, f wire.Frame) error {
-	var reply []byte
-	switch f.Kind {
-	case wire.KindPing, wire.KindLeave, wire.KindRenew:
-		reply = wire.AppendReply(nil, f.Kind, f.ID, &wire.Empty{})
-	case wire.KindJoin:
-		reply = wire.AppendReply(nil, f.Kind, f.ID, &wire.JoinReply{Handle: 1, Whole: true})
-	case wire.KindManifest:
-		m := *l.manifest
-		if l.lie == forgesManifests {
-			m.Pieces = append([]shoal.Hash(nil), m.Pieces...)
-			m.Pieces[0][0] ^= 1
-		}
-		reply = wire.AppendReply(nil, f.Kind, f.ID, &wire.ManifestReply{Manifest: m})
-	case wire.KindHashes:
-		var m wire.HashesRequest
-		if err := wire.Decode(f.Body, &m); err != nil {
-			return err
-		}
-		_, length := l.swarm.Object.PieceRange(int(m.Piece))
-		data, err := l.bytes(m.Piece, 0, uint32(length))
-		if err != nil {
-			return err
-		}
-		reply = wire.AppendReply(nil, f.Kind, f.ID, &wire.HashesReply{Values: shoal.BlockValues(l.swarm.Object, int(m.Piece), data)})
-	case wire.KindRequest:
-		var m wire.Request
-		if err := wire.Decode(f.Body, &m); err != nil {
-			return err
-		}
-		return l.block(ctx, c, f.ID, m)
-	case wire.KindBye:
-		return io.EOF
-	}
-	_, err := c.Write(reply)
-	return err
+// forge answers MANIFEST by one that proves nothing.
+func (l *liar) forge(id uint32) []byte {
+	m := *l.manifest
+	m.Pieces = append([]shoal.Hash(nil), m.Pieces...)
+	m.Pieces[0][0] ^= 1
+	return wire.AppendReply(nil, wire.KindManifest, id, &wire.ManifestReply{Manifest: m})
 }
 
 // block answers a request for a block with the lie.
-func (l *liar) block(ctx context.Context, c *identity.Established, id uint32, m wire.Request) error {
-	from := m.Piece
+func (l *liar) block(ctx context.Context, c *identity.Established, honest *script.Source, id uint32, m wire.Request) ([]byte, error) {
+	told := m
 	switch l.lie {
 	case staleBitfield:
-		_, err := c.Write(wire.AppendError(nil, wire.KindRequest, id, shoal.Errorf(shoal.NotHeld, "the piece is not here")))
-		return err
+		return wire.AppendError(nil, wire.KindRequest, id, shoal.Errorf(shoal.NotHeld, "the piece is not here")), nil
 	case swapsPieces: // the last piece may be shorter, and its place is taken by the first
-		from = (m.Piece + 1) % uint32(l.swarm.Object.Pieces()-1)
+		told.Piece = (m.Piece + 1) % uint32(l.swarm.Object.Pieces()-1)
 	}
-	data, err := l.bytes(from, m.Begin, m.Length)
+	data, err := honest.Bytes(told)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if l.lie == flipsBits || l.lie == forgesManifests {
 		data[len(data)-1] ^= 1
 	}
-	frame := append(wire.AppendPieceHead(nil, id, wire.PieceHead{Piece: m.Piece, Begin: m.Begin}, m.Length), data...)
-	if l.lie != trickles {
-		_, err = c.Write(frame)
-		return err
+	reply := script.Piece(id, m, data)
+	if l.lie == trickles {
+		_, err = script.Trickle(ctx, c, reply, time.Second)
+		return nil, err
 	}
-	second := time.NewTicker(time.Second)
-	defer second.Stop()
-	for i := range frame {
-		if _, err := c.Write(frame[i : i+1]); err != nil {
-			return err
-		}
-		select {
-		case <-second.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	return reply, nil
 }
