@@ -45,7 +45,7 @@ bench-hostile: setup-test build ## measure what attackers cost everybody else, a
 stress: setup-test build ## many sessions at a time, each answer checked: what becomes slow, full or wrong (CLIENTS=300 SECONDS=15 MIX=…)
 	@scripts/stress.sh
 
-soak: setup-bench setup-test build ## use it for MINUTES=… while daemons are killed, links cut, disks filled; all that was promised must be there (as root)
+soak: setup-test build ## use it for MINUTES=… while daemons are killed, links cut, disks filled; all that was promised must be there (as root)
 	@scripts/soak.sh "$(or $(MINUTES),10)"
 
 fmt: ## format the Go files

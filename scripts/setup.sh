@@ -45,6 +45,7 @@ need_test() {
     need rpcgen rpcsvc-proto
     [[ -d /usr/include/tirpc ]] || missing+=(libtirpc-dev)
     need tshark
+    has_iproute || missing+=(iproute2)
     has_zeep || missing+=(python3-zeep)
     # What the unpacked one links with.
     has_rpcbind || missing+=(libtirpc3 libwrap0 libsystemd0)

@@ -63,6 +63,7 @@ step() {
     finish "${running[@]}"
     took=$((${EPOCHREALTIME/./} - begin))
     wait "$profile" || true
+    ask server mutex >"$work/locks.$number"
     meter >"$work/after"
     cat "$work/sessions/"*/results >"$work/results"
     report
@@ -70,23 +71,21 @@ step() {
 
 # report: prints a step, and keeps it for the end.
 report() {
-    local count p99 name
+    local count p99
     count=$(wc -l <"$work/results")
     p99=$(sort -k3,3n "$work/results" | awk '{ t[NR] = $3 } END { print t[int((NR - 1) * .99) + 1] }')
     echo "$clients $((count * 1000000000 / took)) $p99" >>"$work/steps"
     say "$clients sessions: $((count * 1000000 / took)).$((count * 10000000 / took % 10)) operations a second"
     table "$work/results"
     shares | tee "$work/shares.$number"
-    for name in "${!pid[@]}"; do
-        awk -v name="$name" '$2 == name { kib = $3; open = $4 } END { printf "  %s %d MiB %d", name, kib / 1024, open }' "$work/samples"
-    done
-    echo "  (in memory, and descriptors)"
+    held "$((EPOCHSECONDS - took / 1000000))" >"$work/held.$number"
+    awk '{ printf "  %s %d MiB %d", $1, $2 / 1024, $3 } END { print "  (in memory and descriptors, in the middle of the step)" }' "$work/held.$number"
 }
 
 # shares: what the machine's time went to.
 shares() {
     local -A spent=()
-    local name value was commands shells
+    local name value was commands shells daemons_spent=0
     while read -r name value _ was; do
         spent[$name]=$((value - was))
     done < <(join <(sort "$work/after") <(sort "$work/before") -o 1.1,1.2,2.1,2.2)
@@ -97,7 +96,9 @@ shares() {
         "$(percent "$commands")" "$(percent "$shells")"
     for name in "${daemons[@]}"; do
         printf ', %s %d %%' "$name" "$(percent "${spent[$name]}")"
+        daemons_spent=$((daemons_spent + spent[$name]))
     done
+    printf ', all else %d %%' $((100 - $(percent $((spent[idle] + commands + shells + daemons_spent)))))
     printf '\n  disk %d %% busy; locks of the server waited for %d ms a second\n' \
         $((100000 * spent[disk] / took)) $((1000000 * spent[locks] / took))
 }
@@ -130,16 +131,19 @@ leak() {
     sleep 1
 }
 
-# compare BEFORE AFTER: what each daemon had before and after the last step. It fails if something was not given back.
+# compare: what each daemon had before and after the last step, at rest, and what memory it had while that went on and
+# while the same step did before. It fails if something was not given back.
 compare() {
-    local name grown=0 open goroutines heap now_open now_goroutines now_heap
-    printf '  %-8s %24s %24s %24s\n' daemon descriptors goroutines 'KiB in use'
-    while read -r name open goroutines heap now_open now_goroutines now_heap; do
-        printf '  %-8s %24s %24s %24s\n' "$name" "${first[$name]}, $open, $now_open" "$goroutines, $now_goroutines" "$((heap / 1024)), $((now_heap / 1024))"
+    local name grown=0 open goroutines heap now_open now_goroutines now_heap kib now_kib
+    printf '  %-8s %20s %20s %20s %20s\n' daemon descriptors goroutines 'KiB in use' 'KiB under load'
+    while read -r name open goroutines heap now_open now_goroutines now_heap kib _ now_kib _; do
+        printf '  %-8s %20s %20s %20s %20s\n' "$name" "${first[$name]}, $open, $now_open" "$goroutines, $now_goroutines" \
+            "$((heap / 1024)), $((now_heap / 1024))" "$kib, $now_kib"
         flat "$name: descriptors" "${first[$name]}" "$now_open" 0 "$spare" || grown=1
         flat "$name: goroutines" "$goroutines" "$now_goroutines" 0 $((2 * spare)) || grown=1
         flat "$name: bytes in use" "$heap" "$now_heap" 10 $((4 << 20)) || grown=1
-    done < <(join <(sort "$1") <(sort "$2"))
+        flat "$name: KiB under load" "$kib" "$now_kib" 25 $((64 << 10)) || grown=1
+    done < <(join "$work/rest" "$work/rest.after" | join - "$work/held.$((number - 1))" | join - "$work/held.$number")
     return $grown
 }
 
@@ -176,7 +180,7 @@ fullest() {
 begin
 say "Starting a server, $peers peers, a log service and an enrichment service"
 settle
-daemons=(server peer{1..3} rpclog soap)
+daemons=(peer{1..3} rpclog server soap) # sorted
 keep_sampling &
 if [[ ${STRESS_FAULT:-} == *wrong* ]]; then
     for name in "${!base[@]}"; do base[$name]=${base[$name]//[0-9]/f}; done
@@ -202,10 +206,10 @@ be_idle >"$work/rest.after"
 
 profiles=${TMPDIR:-/var/tmp}/shoal-stress-profiles
 mkdir -p "$profiles"
-cp "$work/"cpu.* "$profiles"
+cp "$work/"{cpu,locks}.* "$profiles"
 show_knee
 say "What the daemons keep"
-compare "$work/rest" "$work/rest.after" || kept='a daemon does not give back what it took'
+compare || kept='a daemon does not give back what it took'
 mistakes || kept='something was wrong'
 [[ -z $kept ]] || exit 1
 say "Nothing was wrong, and nothing was kept"

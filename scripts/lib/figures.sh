@@ -54,6 +54,16 @@ descriptors() {
     done | sort -n | tail -n 1
 }
 
+# held SINCE: of the samples from that second on, for each daemon its name, the KiB that it had in the middle, and the most
+# descriptors.
+held() {
+    awk -v since="$1" '$1 >= since { print $2, $3, $4 }' "$work/samples" | sort -k1,1 -k2,2n | awk '
+        function show() { if (n) print is, kib[int((n + 1) / 2)], open }
+        $1 != is { show(); is = $1; n = open = 0 }
+        { kib[++n] = $2; if ($3 > open) open = $3 }
+        END { show() }'
+}
+
 # table: of lines "operation code microseconds" a line for each operation and one for all of them, with milliseconds.
 table() {
     { sed 's/^[^ ]*/all/' "$1"; cat "$1"; } | sort -k1,1 -k3,3n | awk '

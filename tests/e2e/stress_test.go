@@ -85,7 +85,8 @@ func TestSoak(t *testing.T) {
 // TestFigures gives the functions that measure what they are to find.
 func TestFigures(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "lines")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "samples")
 	for _, c := range []struct {
 		lines, function string
 		code            int
@@ -98,6 +99,7 @@ func TestFigures(t *testing.T) {
 			"  all              5       2.0       2.5       2.5       3.0  exit 4: 1  exit 8: 2\n" +
 			"  get              3       2.0       2.0       2.0       3.0  exit 4: 1\n" +
 			"  ls               2       2.0       2.0       2.0       2.5  exit 8: 2\n"},
+		{"10 peer 900 9\n11 peer 700 8\n11 server 20 5\n12 peer 100 6\n12 server 10 5\n13 peer 300 7\n", "work=" + dir + " held 11 #", 0, "peer 300 8\nserver 10 5\n"},
 		{"", "flat heap 1000 1110 10 10 #", 0, ""},
 		{"", "flat heap 1000 1111 10 10 #", 1, "  heap grew from 1000 to 1111: that is a leak\n"},
 	} {
