@@ -173,7 +173,7 @@ each enrol
 say "$clients sessions, and faults for $1 minutes"
 running=() end=$((EPOCHSECONDS + seconds))
 for ((i = 1; i <= clients; i++)); do
-    session "$i" "$end" &
+    session "$i" "${end}000000" &
     running+=($!)
 done
 trouble "$end"

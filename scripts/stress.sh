@@ -55,12 +55,13 @@ step() {
     ask server "profile?seconds=$seconds" >"$work/cpu.$number" 2>/dev/null &
     local profile=$!
     begin=${EPOCHREALTIME/./}
-    end=$((EPOCHSECONDS + seconds))
+    end=$((begin + seconds * 1000000))
     for ((i = 1; i <= clients; i++)); do
         session "$i" "$end" &
         running+=($!)
     done
     finish "${running[@]}"
+    sample_all # a short step has no other
     took=$((${EPOCHREALTIME/./} - begin))
     wait "$profile" || true
     ask server mutex >"$work/locks.$number"
@@ -78,7 +79,7 @@ report() {
     say "$clients sessions: $((count * 1000000 / took)).$((count * 10000000 / took % 10)) operations a second"
     table "$work/results"
     shares | tee "$work/shares.$number"
-    held "$((EPOCHSECONDS - took / 1000000))" >"$work/held.$number"
+    held "$((begin / 1000000))" >"$work/held.$number"
     awk '{ printf "  %s %d MiB %d", $1, $2 / 1024, $3 } END { print "  (in memory and descriptors, in the middle of the step)" }' "$work/held.$number"
 }
 
@@ -134,17 +135,18 @@ leak() {
 # compare: what each daemon had before and after the last step, at rest, and what memory it had while that went on and
 # while the same step did before. It fails if something was not given back.
 compare() {
-    local name grown=0 open goroutines heap now_open now_goroutines now_heap kib now_kib
+    local name grown=0 compared=0 open goroutines heap now_open now_goroutines now_heap kib now_kib
     printf '  %-8s %20s %20s %20s %20s\n' daemon descriptors goroutines 'KiB in use' 'KiB under load'
     while read -r name open goroutines heap now_open now_goroutines now_heap kib _ now_kib _; do
         printf '  %-8s %20s %20s %20s %20s\n' "$name" "${first[$name]}, $open, $now_open" "$goroutines, $now_goroutines" \
             "$((heap / 1024)), $((now_heap / 1024))" "$kib, $now_kib"
+        compared=$((compared + 1))
         flat "$name: descriptors" "${first[$name]}" "$now_open" 0 "$spare" || grown=1
         flat "$name: goroutines" "$goroutines" "$now_goroutines" 0 $((2 * spare)) || grown=1
         flat "$name: bytes in use" "$heap" "$now_heap" 10 $((4 << 20)) || grown=1
         flat "$name: KiB under load" "$kib" "$now_kib" 25 $((64 << 10)) || grown=1
     done < <(join "$work/rest" "$work/rest.after" | join - "$work/held.$((number - 1))" | join - "$work/held.$number")
-    return $grown
+    ((compared == ${#daemons[@]} && !grown))
 }
 
 # show_knee: where more sessions bring nothing, and why.

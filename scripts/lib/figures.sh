@@ -15,15 +15,20 @@ sample() {
     ticks=$((stat[11] + stat[12])) kib=$(((memory[1] - memory[2]) * page / 1024)) open=${#files[@]}
 }
 
-# keep_sampling: writes a line for each daemon every second, with the time, until it is ended.
-keep_sampling() {
+# sample_all: adds a line for each daemon to the samples.
+sample_all() {
     local name
-    while :; do
-        for name in "${!pid[@]}"; do
-            sample "$name" && echo "$EPOCHSECONDS $name $kib $open"
-        done
-        sleep 1
+    for name in "${!pid[@]}"; do
+        ! sample "$name" || echo "$EPOCHSECONDS $name $kib $open"
     done >>"$work/samples"
+}
+
+# keep_sampling: does that every second until it is ended.
+keep_sampling() {
+    while :; do
+        sample_all
+        sleep 1
+    done
 }
 
 # ask NAME PATH: what a daemon says at a path below /debug/pprof/.

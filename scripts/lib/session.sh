@@ -122,11 +122,11 @@ mistakes() {
     return 1
 }
 
-# session N END: lives until that second of the clock, and prints what its processes took, as times does.
+# session N END: lives until that microsecond of the clock, and keeps what its processes took, as times prints it.
 session() {
     as "$1"
     RANDOM=$1 # others do other things, and the same the next time
-    while ((EPOCHSECONDS < $2)); do
+    while ((${EPOCHREALTIME/./} < $2)); do
         again=0
         "do_${deck[RANDOM % ${#deck[@]}]}"
     done
