@@ -25,7 +25,7 @@ type conn struct {
 type half struct {
 	known    bool      // next is known
 	next     uint32    // the sequence number of the byte that is to come next
-	first    uint32    // what next was with the SYN
+	first    uint32    // what next was at first
 	queue    []segment // what came too early, in order of its begin; they may overlap
 	waiting  int       // bytes in queue, with their cost
 	finished bool      // its FIN has come, and with that the byte number that nothing has
@@ -125,7 +125,7 @@ func (c *conn) passTo(side check.Side, until uint32) {
 func (c *conn) segment(side check.Side, s segment) {
 	h := &c.sides[side]
 	if !h.known {
-		h.known, h.next = true, s.begin
+		h.known, h.next, h.first = true, s.begin, s.begin
 	}
 	if h.closed {
 		return // nothing can follow a FIN
@@ -227,6 +227,7 @@ func (c *conn) close(side check.Side) {
 		return
 	}
 	h.closed = true
+	c.forget(h) // nothing can follow
 	c.over = c.sides[1-side].closed
 	if c.handler != nil {
 		c.handler.Close(side, c.now, false)
