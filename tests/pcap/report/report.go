@@ -85,6 +85,8 @@ type Conversation struct {
 	// Of TLS, what the client said in clear.
 	ServerName string   `json:"server_name,omitempty"`
 	Protocols  []string `json:"protocols,omitempty"`
+
+	gets []getKey // that go on over it
 }
 
 // Kind is a kind of message in a dialect. Bytes are those of requests, replies and events. Latencies are from a request's last byte to
