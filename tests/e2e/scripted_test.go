@@ -36,7 +36,9 @@ type scripted struct {
 	conns    map[net.Conn]struct{}
 	joins    int // how often the swarm was joined
 	requests []wire.Request
-	asked    chan struct{} // closed with the first of them
+	ids      []uint32       // of these
+	canceled []wire.Request // those that were taken back
+	asked    chan struct{}  // closed with the first request
 }
 
 // plot is what a scripted peer does otherwise than it should. Each returns what goes onto the connection; nil for
@@ -156,21 +158,35 @@ func (s *scripted) answer(f wire.Frame) ([]byte, error) {
 		if err := wire.Decode(f.Body, &m); err != nil {
 			return nil, err
 		}
-		s.note(m)
+		s.note(f.ID, m)
 		if s.plot.block != nil {
 			return s.plot.block(s, f.ID, m), nil
 		}
+	case f.Kind == wire.KindCancel:
+		var m wire.Cancel
+		if err := wire.Decode(f.Body, &m); err != nil {
+			return nil, err
+		}
+		s.noteCanceled(m.ID)
 	}
 	return s.Answer(f)
 }
 
-func (s *scripted) note(m wire.Request) {
+func (s *scripted) noteCanceled(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.ids, id); i >= 0 {
+		s.canceled = append(s.canceled, s.requests[i])
+	}
+}
+
+func (s *scripted) note(id uint32, m wire.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.requests) == 0 {
 		close(s.asked)
 	}
-	s.requests = append(s.requests, m)
+	s.requests, s.ids = append(s.requests, m), append(s.ids, id)
 }
 
 // block is the right answer to a request.
@@ -198,12 +214,23 @@ func (s *scripted) askedBytes() (n int) {
 	return n
 }
 
-// askedTwice are blocks that were asked for more than once, but for those of the pieces that others spoiled.
+// askedTwice are blocks that were asked for again, but for those that were taken back before, to have another source bring
+// them, and those of the pieces that others spoiled.
 func (s *scripted) askedTwice(others *scripted) (twice []wire.Request) {
 	_, spoiled := others.seen()
 	_, requests := s.seen()
+	s.mu.Lock()
+	canceled := slices.Clone(s.canceled)
+	s.mu.Unlock()
 	for i, m := range requests {
-		if slices.Contains(requests[:i], m) && !slices.ContainsFunc(spoiled, func(o wire.Request) bool { return o.Piece == m.Piece }) {
+		if !slices.Contains(requests[:i], m) {
+			continue
+		}
+		if k := slices.Index(canceled, m); k >= 0 {
+			canceled = slices.Delete(canceled, k, k+1)
+			continue
+		}
+		if !slices.ContainsFunc(spoiled, func(o wire.Request) bool { return o.Piece == m.Piece }) {
 			twice = append(twice, m)
 		}
 	}

@@ -125,8 +125,14 @@ func runOthers(w *world, exempted string) {
 		p.kill()
 		w.Errorf("they did not end within %v", most)
 	}
-	if r := p.wait(); r.code != 0 || strings.Count(r.stdout, "\n--- PASS: ") < 30 {
-		w.Errorf("they end with %d:\n%s", r.code, failures(r.stdout))
+	// All of them are held to what they demand elsewhere, over TLS. Some of that takes a machine that is not too busy.
+	const mayFail, mustPass = 2, 45
+	r := p.wait()
+	passed, failed := strings.Count(r.stdout, "\n--- PASS: "), strings.Count(r.stdout, "\n--- FAIL: ")
+	if passed < mustPass || failed > mayFail || r.code != 0 && !strings.HasSuffix(r.stdout, "\nFAIL\n") {
+		w.Errorf("%d passed, %d failed, they end with %d:\n%s", passed, failed, r.code, failures(r.stdout))
+	} else if failed > 0 {
+		w.Logf("%d of them failed:\n%s", failed, failures(r.stdout))
 	}
 }
 

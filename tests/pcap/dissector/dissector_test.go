@@ -31,7 +31,7 @@ func TestDissectorIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile("../shoal.lua"); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("shoal.lua is not what go generate makes (%v)", err)
+		t.Errorf("shoal.lua is not what go generate ./tests/pcap/dissector makes (%v)", err)
 	}
 }
 
