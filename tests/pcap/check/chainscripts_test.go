@@ -122,20 +122,20 @@ var chainBreaches = []breach{
 	}},
 	{"C6", "a server shows a certificate for a key that it said is revoked", func(b *book) {
 		asBob(b).event(Responder, wire.KindRevoked, &wire.Revocation{Chain: b.realm.revoke(b.realm.server.key, b.now)})
-		b.wait(5 * time.Second)
+		b.wait(8 * time.Second)
 		b.connect(b.realm.alice, b.realm.server, wire.ServiceServer).greet()
 	}},
 	{"C6", "a server gives a ticket by a key that it said is revoked", func(b *book) {
 		e := asBob(b)
 		e.event(Responder, wire.KindRevoked, &wire.Revocation{Chain: b.realm.revoke(b.realm.tickets, b.now)})
-		b.wait(5 * time.Second)
+		b.wait(8 * time.Second)
 		e.call(wire.KindTicket, &wire.TicketRequest{Group: "lab"}, &wire.TicketReply{Ticket: b.realm.pass(b.realm.bob, b.now).ticket(), Epoch: 7, Now: b.now.UnixMilli()})
 	}},
 	{"C6", "a peer lets in by a key that it was told is revoked", letIn(func(b *book) {
 		e := b.session(b.realm.carol)
 		e.announce(b.realm.carol.here(b.now))
 		e.event(Responder, wire.KindRevoked, &wire.Revocation{Chain: b.realm.revoke(b.realm.tickets, b.now)})
-		b.wait(5 * time.Second)
+		b.wait(8 * time.Second)
 	}, func(*realm, *pass) {})},
 	{"C7", "a ticket of more than ten minutes", answeredBy(func(_ *realm, p *pass) { p.lasts += time.Millisecond })},
 	{"C7", "a grace of more than 30 days", answeredBy(func(_ *realm, p *pass) { p.grace = 2592001 })},

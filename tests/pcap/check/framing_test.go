@@ -111,7 +111,7 @@ var handshakes = []breach{
 	}},
 	{"H2", "a connection that is never authenticated", func(b *book) {
 		e := b.connect(b.realm.alice, b.realm.server, wire.ServiceServer).greet()
-		b.wait(13 * time.Second)
+		b.wait(17 * time.Second)
 		e.event(Initiator, wire.KindBye, &wire.Bye{})
 	}},
 	{"H3", "the initiator says TLS", func(b *book) {

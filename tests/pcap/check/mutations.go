@@ -1,7 +1,6 @@
 package check
 
 import (
-	"bytes"
 	"encoding/hex"
 	"regexp"
 	"slices"
@@ -22,7 +21,7 @@ type device struct {
 // mutated is a mutation, and what became of it.
 type mutated struct {
 	kind     wire.Kind
-	body     []byte
+	body     [32]byte // its hash
 	first    *Conn
 	done     bool
 	revision uint64
@@ -68,14 +67,14 @@ func (c *Conn) mutation(f *Frame, sequence uint64) {
 		known.put(c.Device, d)
 	}
 	switch was := d.mutations.get(sequence); {
-	case was != nil && (was.kind != f.Kind || !bytes.Equal(was.body, f.Body)):
+	case was != nil && (was.kind != f.Kind || was.body != sum(f.Body)):
 		c.violate(f, "S1", "the sequence number %d was used for another mutation", sequence)
 	case was != nil:
 		was.repeated = true
 	case sequence < d.highest && (c == d.on || f.At.Sub(d.at) > slack):
 		c.violate(f, "S1", "the sequence number %d after %d", sequence, d.highest)
 	default:
-		d.mutations.put(sequence, &mutated{kind: f.Kind, body: f.Body, first: c})
+		d.mutations.put(sequence, &mutated{kind: f.Kind, body: sum(f.Body), first: c})
 	}
 	if sequence > d.highest {
 		d.highest, d.at, d.on = sequence, f.At, c

@@ -65,7 +65,9 @@ func (c *Conn) revocationTold(f *Frame, m *wire.Revocation) {
 		return
 	}
 	s, chain := c.serverLore(), string(m.Chain)
-	c.server.revoked[chain] = true
+	if len(c.server.revoked) < maxRevocations {
+		c.server.revoked[chain] = true
+	}
 	delete(c.server.owed, chain)
 	c.server.process.revoked[said.key] = f.At
 	if _, known := s.revoked[chain]; known || len(s.revoked) >= maxRevocations {

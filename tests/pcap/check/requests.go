@@ -10,6 +10,7 @@ import (
 const (
 	answerTime = time.Minute
 	blockTime  = 10 * time.Minute
+	maxOpen    = 1 << 16 // requests of one connection
 )
 
 // fromInitiator, fromPeer and fromServer are the events that each may send (rule F6).
@@ -105,6 +106,9 @@ func (c *Conn) ask(f *Frame) {
 	if was := c.open[f.ID]; was != nil && !c.blind {
 		c.breakOff(f, "F3", "the id of %v, which has not been answered", was.Header)
 		return
+	}
+	if len(c.open) >= maxOpen {
+		c.lose() // nobody keeps so much in mind
 	}
 	c.open[f.ID] = f
 }

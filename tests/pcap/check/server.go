@@ -143,7 +143,7 @@ func (c *Conn) ticket(f *Frame, m *wire.TicketReply) {
 		c.violate(f, "K1", "the ticket has the epoch %d, and the group %d", t.Epoch, m.Epoch)
 	case t.Rights != identity.MayFetch|identity.MayOffer:
 		c.violate(f, "K1", "a member's rights are 1 and 2, not %b", t.Rights)
-	case t.Issued.Sub(time.UnixMilli(m.Now)).Abs() > slack:
+	case t.Issued.Sub(time.UnixMilli(m.Now)).Abs() > justNow:
 		c.violate(f, "K1", "the ticket was issued at %v", t.Issued.UTC())
 	case time.UnixMilli(m.Now).Sub(c.now(f.At)).Abs() > ticketAge:
 		c.violate(f, "K1", "the server's time is said to be %v", time.UnixMilli(m.Now).UTC())
@@ -155,8 +155,10 @@ func (c *Conn) ticket(f *Frame, m *wire.TicketReply) {
 	c.checkRevoked(f, said)
 }
 
-// ticketAge is how long a reply may wait to be sent.
-const ticketAge = 10 * time.Second
+const (
+	justNow   = time.Second
+	ticketAge = 10 * time.Second // how long a reply may wait to be sent
+)
 
 // checkLines holds rule S10.
 func checkLines(f *Frame, m *wire.LogReply) {

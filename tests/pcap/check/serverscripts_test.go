@@ -105,7 +105,7 @@ var toServers = []breach{
 	}},
 	{"S1", "a lower one on another connection", func(b *book) {
 		asBob(b).mutate(wire.KindUnpublish, unpublish(5, "a"), 1)
-		b.wait(5 * time.Second)
+		b.wait(8 * time.Second)
 		asBob(b).mutate(wire.KindUnpublish, unpublish(4, "b"), 2)
 	}},
 	{"S1", "another outcome", func(b *book) {
@@ -179,7 +179,7 @@ var toServers = []breach{
 	{"G4", "an epoch that falls", func(b *book) {
 		e := asBob(b)
 		e.event(Responder, wire.KindEpoch, &wire.Epoch{Group: "lab", Epoch: 8})
-		b.wait(5 * time.Second)
+		b.wait(8 * time.Second)
 		e.event(Responder, wire.KindEpoch, &wire.Epoch{Group: "lab", Epoch: 7})
 	}},
 	{"G5", "the members of a group that the asker is not in", groupsOf(wire.GroupEntry{Group: "a", Owner: "o", Role: wire.RoleRequested, Members: 1})},
@@ -216,12 +216,12 @@ var toServers = []breach{
 	}},
 	{"E4", "REVOKED after a reply", func(b *book) {
 		asBob(b).event(Responder, wire.KindRevoked, &wire.Revocation{Chain: b.realm.revoke(newKey(99), b.now)})
-		b.wait(5 * time.Second)
+		b.wait(8 * time.Second)
 		b.session(b.realm.alice).ping()
 	}},
 	{"E4", "REVOKED after an event", func(b *book) {
 		asBob(b).event(Responder, wire.KindRevoked, &wire.Revocation{Chain: b.realm.revoke(newKey(99), b.now)})
-		b.wait(5 * time.Second)
+		b.wait(8 * time.Second)
 		b.session(b.realm.alice).event(Responder, wire.KindEpoch, &wire.Epoch{Group: "lab"})
 	}},
 	{"E4", "no REVOKED, which others were told", func(b *book) {

@@ -14,8 +14,8 @@ import (
 )
 
 // slack is how much later than a rule allows something may be in the capture: between the one who acts and the one who
-// captures there are queues.
-const slack = 2 * time.Second
+// captures there are queues, and processes that wait for a processor.
+const slack = 5 * time.Second
 
 // Side is one of the two of a connection.
 type Side int

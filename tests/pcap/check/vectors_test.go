@@ -37,8 +37,12 @@ func TestRefusedVectors(t *testing.T) {
 		t.Fatalf("%d vectors; there were more", len(all))
 	}
 	s := loadSpec(t)
+	bodies := map[string]bool{}
 	for _, v := range all {
 		raw := v.Frame.Expand()
+		if len(raw) > wire.HeaderSize {
+			bodies[nameOf(raw)] = true
+		}
 		b := newBook()
 		place(b, s, v, raw)
 		want := []string{v.Rule}
@@ -50,6 +54,17 @@ func TestRefusedVectors(t *testing.T) {
 		}
 		if got := rulesOf(b.check()); !slices.Equal(got, want) {
 			t.Errorf("%s: told are %v, not %v: %v", v.Name, got, want, b.check())
+		}
+	}
+	for _, k := range s.Kinds {
+		what := []string{"event"}
+		if !k.Event() {
+			what = []string{"request", "reply"}
+		}
+		for _, w := range what {
+			if name := k.Name + " " + w; !bodies[name] && k.Request != "empty" && (w != "reply" || k.Reply != "empty") {
+				t.Errorf("no %s is refused", name)
+			}
 		}
 	}
 }
