@@ -61,7 +61,7 @@ func (c *Conn) piece(f *Frame, m *wire.PieceHead) {
 		c.violate(f, "P7", "piece %d, %d+%d, where %d, %d+%d was asked for", m.Piece, m.Begin, f.Data, asked.Piece, asked.Begin, asked.Length)
 	default:
 		c.serves16(f, h)
-		c.endBlock(f, h, asked)
+		c.endBlock(f, h, blockAsked{asked.Piece, int64(asked.Begin) + int64(asked.Length)})
 	}
 }
 

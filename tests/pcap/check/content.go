@@ -75,48 +75,6 @@ func (s *summing) unit() {
 
 func (c *Conn) loseBlock(*Frame, int) { c.peer.summing = nil }
 
-// endBlock adds the block to its piece, and holds that against its hash when all of it was seen (rule M3).
-func (c *Conn) endBlock(f *Frame, h *Handle, asked *wire.Request) {
-	s := c.peer.summing
-	if c.peer.summing = nil; s == nil || s.of != (pieceOf{h.Swarm.Object, asked.Piece}) {
-		return
-	}
-	_, length := s.of.object.PieceRange(int(s.of.piece))
-	units := shoal.BlockValueCount(s.of.object, int(s.of.piece))
-	if end := int64(asked.Begin) + int64(asked.Length); len(s.buf) > 0 && end == length || length == 0 {
-		s.unit()
-	}
-	p := c.sumsOf(s.of)
-	for i, v := range s.sums {
-		if s.first+i < units {
-			p[s.first+i] = v
-		}
-	}
-	if len(p) < units {
-		return
-	}
-	c.dropSums(s.of)
-	values := make([]shoal.Hash, units)
-	for i := range values {
-		values[i] = p[i]
-	}
-	if !c.matches(s.of, values) {
-		c.violate(f, "M3", "piece %d of %v does not match its hash", s.of.piece, s.of.object.ID)
-	}
-}
-
-// matches reports whether a piece is right, as far as its hash is known.
-func (c *Conn) matches(of pieceOf, values []shoal.Hash) bool {
-	if of.object.Pieces() == 1 {
-		if len(values) == 1 {
-			return shoal.FileID(values[0]) == of.object.ID
-		}
-		return shoal.FileID(native.Root(values)) == of.object.ID
-	}
-	m := c.trace.lore.manifests.get(of.object)
-	return m == nil || native.Combine(values) == m.Pieces[of.piece]
-}
-
 // sumsOf is what is known of a piece. Where too much is, what came first is forgotten.
 func (c *Conn) sumsOf(of pieceOf) blockSums {
 	if p := c.peer.pieces[of]; p != nil {
@@ -170,8 +128,10 @@ func (c *Conn) hashes(f *Frame, m *wire.HashesReply) {
 		c.violate(f, "P6", "piece %d was not announced", asked.Piece)
 	case oneBlock(o):
 		c.violate(f, "P13", "the object is one block")
-	case len(m.Values) != shoal.BlockValueCount(o, int(asked.Piece)) || !c.matches(pieceOf{o, asked.Piece}, m.Values):
+	case len(m.Values) != shoal.BlockValueCount(o, int(asked.Piece)) || c.matches(pieceOf{o, asked.Piece}, m.Values) == mismatch:
 		c.violate(f, "M4", "%d values that do not combine to the hash of piece %d", len(m.Values), asked.Piece)
+	case c.matches(pieceOf{o, asked.Piece}, m.Values) == right:
+		c.trace.lore.units.learn(pieceOf{o, asked.Piece}, m.Values)
 	}
 }
 

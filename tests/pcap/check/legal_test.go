@@ -1,13 +1,18 @@
 package check
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+type legalChanges struct {
+	why     string
+	changes []string
+}
 
 // legal are the changes after which a conversation may be as right as before: those of no other frame's business. Of a field
 // it says that it may hold something else, not that everything is right in it.
-var legal = []struct {
-	why     string
-	changes []string
-}{
+var legal = []legalChanges{
 	{"what is only for people", []string{
 		"flip hello.software", "flip hello_reply.software", "flip bye.code", "flip bye.text", "flip error_reply.text", "flip withdraw.code",
 		"flip withdraw.text", "flip auth_reply.observed", "flip whoami_reply.label", "flip devices_reply.entries.label",
@@ -60,21 +65,27 @@ var legal = []struct {
 	{"two events about different things", []string{"swap GONE event and EPOCH event"}},
 }
 
-// legally is the entry that allows a change; "" if there is none. Frames that change places may be named by what they are.
-func legally(how string) string {
+// legalInBrief are further ones in a conversation that is soon over, and in which little is said twice.
+var legalInBrief = []string{
+	"flip publish.sequence", "flip unpublish.sequence", "flip group_change.sequence", "flip epoch.epoch", // which nothing follows that is lower
+	"flip unpublish.group", "flip unpublish.name", "flip unpublish.file",
+	"flip join.content.file",                                                                           // nothing that was sent is held against it
+	"drop EXCHANGE reply",                                                                              // the initiator has ended without waiting for it
+	"swap reply and reply", "swap error and error", "swap request and request", "swap event and event", // in any order
+}
+
+// legally is the entry of legal, or one of besides, that allows a change; "" if there is none. Frames that change places may be
+// named by what they are.
+func legally(how string, besides []string) string {
 	entries := []string{how}
 	if first, second, swapped := strings.Cut(strings.TrimPrefix(how, "swap "), " and "); swapped {
 		_, a, _ := strings.Cut(first, " ")
 		_, b, _ := strings.Cut(second, " ")
 		entries = append(entries, "swap "+a+" and "+b)
 	}
-	for _, l := range legal {
-		for _, entry := range l.changes {
-			for _, e := range entries {
-				if e == entry {
-					return entry
-				}
-			}
+	for _, e := range entries {
+		if slices.Contains(besides, e) || slices.ContainsFunc(legal, func(l legalChanges) bool { return slices.Contains(l.changes, e) }) {
+			return e
 		}
 	}
 	return ""

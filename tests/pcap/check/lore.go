@@ -20,6 +20,7 @@ type lore struct {
 	roots     bounded[trusting, trusted]
 	manifests bounded[shoal.Object, *shoal.Manifest]
 	hashes    int // in manifests
+	units     units
 }
 
 // trusting is a device that trusts the realm of the server at an address.
@@ -110,6 +111,7 @@ func newLore() lore {
 		addresses: newBounded[netip.AddrPort, wire.Security](1 << 14),
 		roots:     newBounded[trusting, trusted](1 << 14),
 		manifests: newBounded[shoal.Object, *shoal.Manifest](1 << 12),
+		units:     newUnits(),
 	}
 }
 

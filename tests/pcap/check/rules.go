@@ -130,6 +130,6 @@ var Rules = []Rule{
 	{"P27", "an initiator that goes on with who passed on what is malformed or wrongly signed", "the bounds of what it takes"},
 	{"M1", "every manifest", "that it is not used before"},
 	{"M2", "", "against whom something is held"},
-	{"M3", "every piece whose blocks all came on one connection, where its hash is known", "that it is verified before it is used"},
+	{"M3", "every piece whose blocks came on one connection, and each block of one that is known to be right from somebody", "that it is verified before it is used"},
 	{"M4", "every HASHES, where the piece's hash is known", ""},
 }
