@@ -3,6 +3,7 @@ package check
 import (
 	"crypto/ed25519"
 	"slices"
+	"sync"
 	"time"
 
 	"shoal"
@@ -22,6 +23,9 @@ type realm struct {
 }
 
 const year = 365 * 24 * time.Hour
+
+// theRealm is that of all scripts; nobody changes it.
+var theRealm = sync.OnceValue(newRealm)
 
 func newRealm() *realm {
 	r := &realm{

@@ -37,7 +37,7 @@ type step struct {
 // began is when every script begins, and the origin of its server's times.
 var began = time.UnixMilli(1_800_000_000_000)
 
-func newBook() *book { return &book{now: began, realm: newRealm()} }
+func newBook() *book { return &book{now: began, realm: theRealm()} }
 
 func (b *book) add(s step) {
 	s.at = b.now
