@@ -76,7 +76,7 @@ func TestMirrorAmongPeers(t *testing.T) {
 	content := random(16*mib, 61)
 	w, n := mirroredWorld(t, content)
 	lying := append([]byte(nil), content...)
-	for i := 0; i < len(lying); i += 100_000 {
+	for i := 0; i < len(lying); i += 10_000 { // in each block that can be asked for
 		lying[i] ^= 1
 	}
 	write(t, n.folder+"/lying", lying)
