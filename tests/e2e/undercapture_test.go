@@ -27,7 +27,6 @@ const underCapture = "SHOAL_E2E_UNDER_CAPTURE"
 var notUnderCapture = map[string]string{
 	"TestUnderCapture":           "is this one",
 	"TestSparse":                 "moves 6 GiB",
-	"TestSwarmWithoutServer":     "takes a minute; every download says EXCHANGE",
 	"TestDebiansEtcd":            "is about what is between servers and etcd",
 	"TestDebiansEtcdRestarts":    "is about what is between servers and etcd",
 	"TestReadme":                 "has an island for all, and TLS",
