@@ -59,6 +59,8 @@ type Call struct {
 	Args       []byte // aliases the record: valid until the handler returns
 	Remote     net.Addr
 	Secure     bool // it came over TLS
+	// Proven is set by a handler to whom the caller has proven who it is: its connection then goes for others last.
+	Proven bool
 }
 
 // errNotCall means that a record is not even the beginning of a call, so that nothing can be answered.

@@ -40,7 +40,7 @@ type Program struct {
 type Server struct {
 	Program        Program
 	MaxRecord      int         // bytes of a record over all fragments; 0 for 1 MiB
-	MaxConnections int         // of a listener; 0 for 1,024. Where there are more, who called last longest ago has to go
+	MaxConnections int         // of a listener; 0 for 1,024. Where there are more, who called last longest ago has to go, who has Proven something last
 	TLS            *tls.Config // offered as RFC 9289 says; nil: not
 	RequireTLS     bool        // plaintext calls but NULL are denied with AUTH_TOOWEAK
 	Refused        func()      // if not nil, called for each call that does not reach Handle because it is malformed, over a limit or denied; concurrently

@@ -240,14 +240,16 @@ func TestPipelined(t *testing.T) {
 	})
 }
 
-// Where there are too many connections, the one that called last longest ago has to go, and none that is at a call.
+// Where there are too many connections, the one that called last longest ago has to go, and none that is at a call. Who has
+// proven something goes last.
 func TestConnectionLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testServer()
 		s.MaxConnections = 2
 		release := make(chan struct{})
-		s.Program.Handle = func(_ context.Context, _ *Call, out []byte) ([]byte, error) {
+		s.Program.Handle = func(_ context.Context, c *Call, out []byte) ([]byte, error) {
 			<-release
+			c.Proven = true
 			return out, nil
 		}
 		l := inMemory(t, s)
@@ -275,6 +277,15 @@ func TestConnectionLimit(t *testing.T) {
 			t.Error("a connection at a call had to go")
 		}
 		close(release)
+		e := connect(t, l)
+		if isOpen(a) || !isOpen(c) || !isOpen(e) {
+			t.Error("it was not the first of those who have proven something that had to go")
+		}
+		call(e, null)
+		f := connect(t, l)
+		if !isOpen(c) || isOpen(e) || !isOpen(f) {
+			t.Error("it was not the one that had to go who has proven nothing")
+		}
 	})
 }
 

@@ -35,6 +35,7 @@ type serverConn struct {
 	set    *connSet  // whose mutex guards what is below
 	last   time.Time // when the last call came
 	inCall bool
+	proven bool // a call was
 }
 
 func (s *Server) newConn(nc net.Conn) *serverConn {
@@ -165,14 +166,15 @@ func newConnSet(limit int) *connSet {
 	return &connSet{limit: limit, conns: make(map[*serverConn]struct{})}
 }
 
-// enter adds c. Where there is no place, the connection that called last longest ago is closed; false if all are at a call.
+// enter adds c. Where there is no place, the connection that called last longest ago is closed, of those whose caller has
+// proven nothing if there are such; false if all are at a call.
 func (s *connSet) enter(c *serverConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) >= s.limit {
 		var oldest *serverConn
 		for o := range s.conns {
-			if !o.inCall && (oldest == nil || o.last.Before(oldest.last)) {
+			if !o.inCall && (oldest == nil || oldest.proven && !o.proven || oldest.proven == o.proven && o.last.Before(oldest.last)) {
 				oldest = o
 			}
 		}
@@ -204,5 +206,5 @@ func (s *connSet) begin(c *serverConn) {
 func (s *connSet) end(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.inCall = false
+	c.inCall, c.proven = false, c.call.Proven
 }

@@ -188,7 +188,9 @@ func (s *Service) append(ctx context.Context, call *oncrpc.Call, out []byte) ([]
 		s.log.Debug().Err(err).Stringer("address", call.Remote).Msg("refused a batch")
 		return out, oncrpc.ErrGarbageArgs
 	}
-	if !verified {
+	if verified {
+		call.Proven = true
+	} else {
 		select {
 		case s.strangers <- struct{}{}:
 			defer func() { <-s.strangers }()

@@ -10,7 +10,7 @@ import (
 )
 
 // connections keeps the number of connections down. Whoever opens many and stays silent loses those that have been
-// silent for longest as soon as others come, and locks nobody out.
+// silent for longest as soon as others come, and locks nobody out. Who has asked something goes last.
 type connections struct {
 	limit int
 
@@ -24,6 +24,7 @@ type connections struct {
 type quiet struct {
 	since   time.Time
 	busy    bool // a request has come and is being answered
+	asked   bool // one has come
 	evicted bool
 }
 
@@ -56,12 +57,13 @@ func (c *connections) note(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// evict closes the connection that has been quiet for longest. c.mu is held; closing does not wait.
+// evict closes the connection that has been quiet for longest, of those that have asked nothing if there are such. c.mu is
+// held; closing does not wait.
 func (c *connections) evict() {
 	var oldest *quiet
 	var its net.Conn
 	for nc, q := range c.all {
-		if !q.busy && !q.evicted && (oldest == nil || q.since.Before(oldest.since)) {
+		if !q.busy && !q.evicted && (oldest == nil || oldest.asked && !q.asked || oldest.asked == q.asked && q.since.Before(oldest.since)) {
 			oldest, its = q, nc
 		}
 	}
@@ -97,7 +99,7 @@ func (c *connections) answering(nc net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if q := c.all[nc]; q != nil {
-		q.busy = true
+		q.busy, q.asked = true, true
 	}
 }
 

@@ -195,21 +195,25 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// Silent connections make room for those who speak, and those who speak keep theirs.
+// Silent connections make room for those who speak, and those who speak, or have spoken, keep theirs.
 func TestSilentConnectionsMakeRoom(t *testing.T) {
 	const most = 8
 	r := run(t, Config{MaxConnections: most})
-	good := dial(t, r)
+	good, quiet := dial(t, r), dial(t, r)
+	quiet.stamps(t)
 	var silent []*caller
 	for range most {
 		silent = append(silent, dial(t, r), dial(t, r))
-		dial(t, r).stamps(t) // it is answered, so those before it have been accepted
+		one := dial(t, r)
+		one.stamps(t) // it is answered, so those before it have been accepted
+		must(t, one.Close())
 		good.stamps(t)
 	}
 	for _, c := range silent[:len(silent)-most] {
 		c.ended(t)
 	}
 	good.stamps(t)
+	quiet.stamps(t)
 }
 
 func TestEndIsNotHeldUp(t *testing.T) {
