@@ -19,8 +19,10 @@ const (
 	maxQueue = 32_768
 	// stampTimeout is how long the enrichment service may take for a batch.
 	stampTimeout = time.Second
-	// readsEvery is how often reads are counted.
-	readsEvery = time.Minute
+	// countEvery is how often reads are counted, and what strangers were refused.
+	countEvery = time.Minute
+	// mostStrangers is how many events of strangers are written one by one in a second.
+	mostStrangers = 20
 )
 
 // backoff gives up a service at its first failure: all it costs is the mark that a time is the server's own.
@@ -55,6 +57,10 @@ type Log struct {
 	queue []line
 	limit int // of the queue
 
+	second    int64 // since 1970, that strangers counts
+	strangers int   // events of theirs
+	omitted   int   // of these, since the last minute, that are not written one by one
+
 	reads reads
 
 	unstamped bool // the last batch was; Run's
@@ -62,9 +68,10 @@ type Log struct {
 
 // line is what one line of the log will say: an event, how many were lost in this place, or what a device has read.
 type line struct {
-	event Event
-	lost  int
-	read  *count
+	event   Event
+	lost    int
+	omitted int // events of strangers
+	read    *count
 }
 
 // New makes a Log that writes to log. Without a stamper, times are the server's own.
@@ -97,19 +104,52 @@ func (l *Log) Record(e Event) {
 	}
 }
 
+// RecordStranger is Record for what somebody did who has proven nothing. Most of what comes beyond a few a second is only
+// counted: else who greets without end would push everything else out of the log.
+func (l *Log) RecordStranger(e Event) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	if now := e.Begin.Add(e.Duration).Unix(); now != l.second {
+		l.second, l.strangers = now, 0
+	}
+	l.strangers++
+	over := l.strangers > mostStrangers
+	if over {
+		l.omitted++
+	}
+	l.mu.Unlock()
+	if !over {
+		l.Record(e)
+	}
+}
+
+// count is what was only counted.
+func (l *Log) count(now time.Time) []line {
+	lines := l.reads.collect(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.omitted > 0 {
+		lines = append(lines, line{omitted: l.omitted, event: Event{Begin: now}})
+		l.omitted = 0
+	}
+	return lines
+}
+
 // Run writes until ctx ends, and then what is left, without waiting for the enrichment service. What is recorded later is
 // not written.
 func (l *Log) Run(ctx context.Context) {
-	minute := time.NewTicker(readsEvery)
+	minute := time.NewTicker(countEvery)
 	defer minute.Stop()
 	for {
 		select {
 		case <-l.wake:
 			l.write(ctx, l.take())
 		case now := <-minute.C:
-			l.write(ctx, l.reads.collect(now))
+			l.write(ctx, l.count(now))
 		case <-ctx.Done():
-			l.write(ctx, append(l.take(), l.reads.collect(time.Now())...))
+			l.write(ctx, append(l.take(), l.count(time.Now())...))
 			return
 		}
 	}

@@ -370,3 +370,27 @@ func BenchmarkRead(b *testing.B) {
 		r.Lookup(nil)
 	}
 }
+
+// Strangers without end leave a few lines a second, and a count.
+func TestStrangers(t *testing.T) {
+	within(t, nil, func(t *testing.T, l *Log, out *output, _ func()) {
+		for range 10 {
+			for i := range 1000 {
+				e := numbered(i)
+				e.Begin = time.Now()
+				l.RecordStranger(e)
+			}
+			time.Sleep(time.Second)
+		}
+		l.Record(numbered(7))
+		time.Sleep(countEvery)
+		got := out.entries(t)
+		if len(got) != 10*mostStrangers+2 {
+			t.Fatalf("%d entries", len(got))
+		}
+		if last := got[len(got)-1]; last["level"] != "warn" || last[fieldLost] != 10*(1000.0-mostStrangers) {
+			t.Errorf("the count is %v", last)
+		}
+	})
+	(*Log)(nil).RecordStranger(Event{})
+}

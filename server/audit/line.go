@@ -49,6 +49,8 @@ func (l *Log) writeLine(n *line, stamp *soap.Stamp, place uint64) {
 	switch {
 	case n.lost > 0:
 		level, message = zerolog.WarnLevel, "audit entries are missing here: more came than could be written"
+	case n.omitted > 0:
+		level, message = zerolog.WarnLevel, "more strangers were refused than are written down one by one"
 	case refused(e.Err):
 		level = zerolog.WarnLevel
 	}
@@ -59,6 +61,8 @@ func (l *Log) writeLine(n *line, stamp *soap.Stamp, place uint64) {
 	switch {
 	case n.lost > 0:
 		out.Int(fieldLost, n.lost)
+	case n.omitted > 0:
+		out.Int(fieldLost, n.omitted)
 	case n.read != nil:
 		out.Str(rpclog.KeyOperation, e.Operation).Dur(rpclog.KeyDuration, e.Duration).
 			Uint64("list", n.read.lists).Uint64("lookup", n.read.lookups).Uint64("log", n.read.logs).Uint64("other", n.read.others).Uint64("failed", n.read.failed)

@@ -21,7 +21,7 @@ func TestReads(t *testing.T) {
 		a.Log(nil)
 		a.Other(nil)
 		b.End()
-		time.Sleep(readsEvery + time.Second)
+		time.Sleep(countEvery + time.Second)
 		got := out.entries(t)
 		if len(got) != 1 {
 			t.Fatalf("%d entries in the first minute", len(got))
@@ -35,13 +35,13 @@ func TestReads(t *testing.T) {
 		a.List(nil)
 		c.Lookup(nil)
 		a.End()
-		time.Sleep(readsEvery)
+		time.Sleep(countEvery)
 		synctest.Wait()
 		if got := out.entries(t); len(got) != 3 {
 			t.Errorf("%d entries after the second minute", len(got))
 		}
 		c.End()
-		time.Sleep(10 * readsEvery)
+		time.Sleep(10 * countEvery)
 		synctest.Wait()
 		if got := out.entries(t); len(got) != 3 {
 			t.Errorf("%d entries, and nobody has read", len(got))

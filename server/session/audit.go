@@ -23,8 +23,11 @@ func (h *Host) auditConnect(e audit.Event, s *Session, err error) {
 	if err != nil && shoal.CodeOf(err) == shoal.Internal { // the network's: it ended before the handshake did
 		err = shoal.Errorf(shoal.Unreachable, "%w", err)
 	}
-	e.Err, e.Duration = err, time.Since(e.Begin)
-	h.Audit.Record(e)
+	if e.Err, e.Duration = err, time.Since(e.Begin); s == nil {
+		h.Audit.RecordStranger(e)
+	} else {
+		h.Audit.Record(e)
+	}
 }
 
 // object is how a name of a group is written in the log.

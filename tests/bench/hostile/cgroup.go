@@ -17,8 +17,9 @@ import (
 // what is measured takes.
 const period = 20 * time.Millisecond
 
-// cgroup bounds what the processes in it get of the processor (cgroups(7), both versions).
+// cgroup says what the processes in it get of the processor (cgroups(7), both versions).
 type cgroup struct {
+	root   string // of the hierarchy
 	dir    string
 	second bool // it is of version 2
 }
@@ -33,17 +34,28 @@ func newCgroup(name string) (*cgroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &cgroup{filepath.Join(root, fmt.Sprintf("%s-%d", name, os.Getpid())), second}
+	g := &cgroup{root, filepath.Join(root, fmt.Sprintf("shoal-bench-hostile-%s-%d", name, os.Getpid())), second}
 	if second {
 		err = os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+cpu"), 0)
 	}
 	if err == nil {
 		err = os.Mkdir(g.dir, 0o755)
 	}
+	if err == nil {
+		err = g.prefer()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("an attacker's processor time cannot be limited here, as there can be no cgroup (run this as root): %w", err)
 	}
 	return g, nil
+}
+
+// prefer lets other programs have little of what the processes want, or it would be those that are measured.
+func (g *cgroup) prefer() error {
+	if g.second {
+		return g.write("cpu.weight", "10000")
+	}
+	return g.write("cpu.shares", "102400")
 }
 
 // findCgroups returns where the hierarchy is mounted that has the processor, and whether it is of version 2. mounts is as
@@ -91,6 +103,9 @@ func enter(dir string) error {
 	}
 	return nil
 }
+
+// leave moves this process out of it again, and removes it.
+func (g *cgroup) leave() error { return errors.Join(enter(g.root), g.remove()) }
 
 // remove removes it once all its processes have ended.
 func (g *cgroup) remove() error {

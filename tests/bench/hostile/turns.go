@@ -27,7 +27,7 @@ const (
 	garbage = 128
 	// calm is how many cores other programs may take in a round at most, that it counts; patient is how many rounds there may be
 	// for one that counts. Where there are not enough, the calmest count.
-	calm    = 0.2
+	calm    = 0.8
 	patient = 3
 )
 
@@ -86,11 +86,19 @@ type counted struct{ Opened, Failed, Written int64 }
 // measurer measures one attack.
 func (s *suite) measurer(a attack) func(context.Context, *report.Bench) ([]report.Verdict, error) {
 	return func(ctx context.Context, b *report.Bench) (_ []report.Verdict, err error) {
-		group, err := newCgroup("shoal-bench-hostile")
+		group, err := newCgroup("generator")
 		if err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, group.remove()) }()
+		own, err := newCgroup("own")
+		if err == nil {
+			defer func() { err = errors.Join(err, own.leave()) }()
+			err = enter(own.dir) // and the daemons with it
+		}
+		if err != nil {
+			return nil, err
+		}
 		w, err := startWorld(ctx, b, s.sources)
 		if err != nil {
 			return nil, err
