@@ -22,8 +22,9 @@ import (
 // records of 16 KiB.
 const BulkBuffer = 256 << 10
 
-// otherBuffer is the size in bytes of the buffers for the other direction at most: two records.
-const otherBuffer = 32 << 10
+// otherBuffer is the size in bytes of the buffers for the other direction at most, in which there are requests: who serves
+// has one for each connection.
+const otherBuffer = 4 << 10
 
 // Transport says how this process protects its connections, as dialer and as listener alike. Neither side ever changes
 // that by itself (PROTOCOL.md rule T2).

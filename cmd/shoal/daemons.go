@@ -135,7 +135,7 @@ func newPeer() *cobra.Command {
 				return err
 			}
 			defer log.close()
-			keepHeapSmall()
+			debug.SetGCPercent(peerGarbage)
 			d, err := client.OpenDaemon(cmd.Context(), config, dir)
 			if err != nil {
 				return err
@@ -157,6 +157,10 @@ func newPeer() *cobra.Command {
 	cmd.Flags().StringVar(&listen, "listen", "", "the address for other peers, HOST:PORT; default: any free port")
 	return cmd
 }
+
+// peerGarbage is how much garbage a peer lets lie, in percent of what it has in use: less than Go on its own, but not so little
+// that connections that come and go keep the collector busy.
+const peerGarbage = 40
 
 // keepHeapSmall makes the garbage collector run early. What moves pieces has next to nothing alive, and would otherwise
 // grow by as much garbage as Go thinks is small.

@@ -277,6 +277,8 @@ func TestConnectionLimit(t *testing.T) {
 			t.Error("a connection at a call had to go")
 		}
 		close(release)
+		call(a, null)
+		call(c, null)
 		e := connect(t, l)
 		if isOpen(a) || !isOpen(c) || !isOpen(e) {
 			t.Error("it was not the first of those who have proven something that had to go")

@@ -1,6 +1,7 @@
 package oncrpc
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,14 +33,15 @@ type serverConn struct {
 	out    []byte // replies to be written
 	call   Call
 
-	set    *connSet  // whose mutex guards what is below
-	last   time.Time // when the last call came
-	inCall bool
-	proven bool // a call was
+	set    *connSet // whose mutex guards what is below
+	here   bool     // it is in the set
+	proven bool     // its caller has proven something
+	place  *list.Element
+	among  *list.List // where place is
 }
 
 func (s *Server) newConn(nc net.Conn) *serverConn {
-	c := &serverConn{server: s, raw: nc, nc: nc, last: time.Now()}
+	c := &serverConn{server: s, raw: nc, nc: nc}
 	c.in = newRecordReader(&source{conn: nc}, s.maxRecord())
 	c.in.idle, c.in.whole, c.in.large = idleTime, recordTime, &largeRecords
 	c.call.Remote = nc.RemoteAddr()
@@ -155,15 +157,18 @@ func (c *serverConn) startTLS(ctx context.Context) error {
 // connSet is the connections of a listener.
 type connSet struct {
 	limit int
-	mu    sync.Mutex // guards the rest, and last and inCall of all members
-	conns map[*serverConn]struct{}
+	mu    sync.Mutex // guards the rest, and what members say
+	count int
+	// strange and proven are *serverConn that are at no call, and have or have not proven something, who called last longest ago
+	// first.
+	strange, proven list.List
 }
 
 func newConnSet(limit int) *connSet {
 	if limit <= 0 {
 		limit = defaultConnections
 	}
-	return &connSet{limit: limit, conns: make(map[*serverConn]struct{})}
+	return &connSet{limit: limit}
 }
 
 // enter adds c. Where there is no place, the connection that called last longest ago is closed, of those whose caller has
@@ -171,40 +176,69 @@ func newConnSet(limit int) *connSet {
 func (s *connSet) enter(c *serverConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.conns) >= s.limit {
-		var oldest *serverConn
-		for o := range s.conns {
-			if !o.inCall && (oldest == nil || oldest.proven && !o.proven || oldest.proven == o.proven && o.last.Before(oldest.last)) {
-				oldest = o
-			}
+	if s.count >= s.limit {
+		oldest := s.strange.Front()
+		if oldest == nil {
+			oldest = s.proven.Front()
 		}
 		if oldest == nil {
 			return false
 		}
-		delete(s.conns, oldest)
-		oldest.raw.Close()
+		o := oldest.Value.(*serverConn)
+		s.remove(o)
+		o.raw.Close()
 	}
 	c.set = s
-	s.conns[c] = struct{}{}
+	c.here = true
+	s.count++
+	s.wait(c)
 	return true
+}
+
+// wait puts c among those that are at no call. mu is held.
+func (s *connSet) wait(c *serverConn) {
+	c.among = &s.strange
+	if c.proven {
+		c.among = &s.proven
+	}
+	c.place = c.among.PushBack(c)
+}
+
+// busy takes c from among those. mu is held.
+func (s *connSet) busy(c *serverConn) {
+	if c.place != nil {
+		c.among.Remove(c.place)
+		c.place = nil
+	}
+}
+
+// remove takes c out. mu is held.
+func (s *connSet) remove(c *serverConn) {
+	if c.here {
+		s.busy(c)
+		c.here = false
+		s.count--
+	}
 }
 
 func (s *connSet) leave(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	s.remove(c)
 }
 
 // begin notes that c is at a call.
 func (s *connSet) begin(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.last, c.inCall = time.Now(), true
+	s.busy(c)
 }
 
 // end notes that c has no call any more.
 func (s *connSet) end(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.inCall, c.proven = false, c.call.Proven
+	if c.proven = c.call.Proven; c.here {
+		s.wait(c)
+	}
 }

@@ -50,12 +50,15 @@ func drop(nc net.Conn) {
 }
 
 // crowd keeps count connections open until ctx ends, or fewer where t says so: live is what becomes of each, and opens it; when
-// that returns it begins anew. b is closed once all have been opened for the first time, or after a while.
-func (t *targets) crowd(ctx context.Context, count int, n *counts, b begun, live func(ctx context.Context, opened func()) error) {
+// that returns it begins anew, but no more than rate begin in a second; 0 for as many as can be. b is closed once all have
+// been opened for the first time, or after a while.
+func (t *targets) crowd(ctx context.Context, count, rate int, n *counts, b begun, live func(ctx context.Context, opened func()) error) {
 	if t.Most > 0 {
 		count = min(count, t.Most)
 	}
 	opening := make(chan struct{}, openers)
+	var next atomic.Int64 // that may begin
+	begin := time.Now()
 	var first atomic.Int64
 	full := make(chan struct{})
 	var all sync.WaitGroup
@@ -67,6 +70,9 @@ func (t *targets) crowd(ctx context.Context, count int, n *counts, b begun, live
 				case opening <- struct{}{}:
 				case <-ctx.Done():
 					return
+				}
+				if rate > 0 {
+					time.Sleep(time.Until(begin.Add(time.Duration(next.Add(1)) * time.Second / time.Duration(rate))))
 				}
 				release := sync.OnceFunc(func() { <-opening })
 				err := live(ctx, func() {
@@ -97,7 +103,7 @@ func (t *targets) crowd(ctx context.Context, count int, n *counts, b begun, live
 // playSilent opens connections and never says anything.
 func playSilent(ctx context.Context, t *targets, which []string, n *counts, b begun) error {
 	var next atomic.Int64
-	t.crowd(ctx, silent, n, b, func(ctx context.Context, opened func()) error {
+	t.crowd(ctx, silent, 0, n, b, func(ctx context.Context, opened func()) error {
 		address, _ := t.address(which[int(next.Add(1))%len(which)])
 		nc, err := t.attackFrom(ctx, "tcp", address)
 		if err != nil {
@@ -200,7 +206,7 @@ func (t *targets) lie(ctx context.Context, name string) error {
 // playStrangers opens sessions as devices that nobody knows, and stays.
 func playStrangers(ctx context.Context, t *targets, which []string, n *counts, b begun) error {
 	var next atomic.Int64
-	t.crowd(ctx, stranger, n, b, func(ctx context.Context, opened func()) error {
+	t.crowd(ctx, stranger, helloRate, n, b, func(ctx context.Context, opened func()) error {
 		address, service := t.address(which[int(next.Add(1))%len(which)])
 		e, err := t.strange(ctx, address, service)
 		if err != nil {

@@ -30,8 +30,8 @@ var roles = map[string]role{
 		return askHonestly(ctx, t, which)
 	},
 	"silent": playSilent, "hellos": playHellos, "strangers": playStrangers, "noise": playNoise,
-	"trickle-tls": playTrickle(hidden), "trickle-hello": playTrickle(greeting), "trickle-frame": playTrickle(body),
-	"trickle-rpc": playTrickle(marks), "trickle-http": playTrickle(header), "trickle-soap": playTrickle(envelope),
+	"trickle-tls": playTrickle(hidden, 0), "trickle-hello": playTrickle(greeting, helloRate), "trickle-frame": playTrickle(body, helloRate),
+	"trickle-rpc": playTrickle(marks, 0), "trickle-http": playTrickle(header, 0), "trickle-soap": playTrickle(envelope, 0),
 }
 
 // playRole plays a role within its cgroup, and tells when it has begun and, in the end, what it has done.

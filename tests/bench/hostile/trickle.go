@@ -24,11 +24,12 @@ const (
 // A drop of poison: what one connection is to say, byte by byte, and the connection on which that begins now.
 type poison func(ctx context.Context, t *targets, name string) (net.Conn, []byte, error)
 
-// playTrickle opens connections that say what p does, a byte at a time, and begin anew when they are closed.
-func playTrickle(p poison) role {
+// playTrickle opens connections that say what p does, a byte at a time, and begin anew when they are closed; so many in a
+// second, 0 for as many as can be.
+func playTrickle(p poison, rate int) role {
 	return func(ctx context.Context, t *targets, which []string, n *counts, b begun) error {
 		var next atomic.Int64
-		t.crowd(ctx, trickleCount, n, b, func(ctx context.Context, opened func()) error {
+		t.crowd(ctx, trickleCount, rate, n, b, func(ctx context.Context, opened func()) error {
 			nc, text, err := p(ctx, t, which[int(next.Add(1))%len(which)])
 			if err != nil {
 				return err
