@@ -2,8 +2,12 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -179,6 +183,23 @@ func TestControlSocket(t *testing.T) {
 }
 
 // What a killed daemon leaves is no daemon, and in nobody's way.
+// A command that is at work when the daemon stops is not told that somebody gave it up.
+func TestControlOfADaemonThatStops(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	answer := answerControl(func(*http.Request) (r controlRequest, err error) { return r, nil },
+		func(ctx context.Context, _ controlRequest, _ func(controlLine)) error {
+			stop()
+			return fmt.Errorf("asking the server: %w", ctx.Err())
+		})
+	said := httptest.NewRecorder()
+	answer(said, httptest.NewRequestWithContext(ctx, http.MethodPost, "/unpublish", nil))
+	var line controlLine
+	must(t, json.Unmarshal(said.Body.Bytes(), &line))
+	if line.Error == nil || line.Error.Code != shoal.Busy || !strings.Contains(line.Error.Text, "is stopping") {
+		t.Errorf("it is told %s", said.Body)
+	}
+}
+
 func TestStaleSocket(t *testing.T) {
 	c := config(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: filepath.Join(c.State, socketName)})

@@ -99,6 +99,10 @@ func answerControl[R any](read func(*http.Request) (R, error), do func(context.C
 		if err == nil {
 			err = do(r.Context(), request, say)
 		}
+		if err != nil && r.Context().Err() != nil && shoal.CodeOf(err) == shoal.Canceled {
+			// If the command went away, it does not hear this.
+			err = shoal.Errorf(shoal.Busy, "the peer is stopping, and it is not known whether that was done; ask again when it runs")
+		}
 		if err != nil {
 			say(controlLine{Error: &controlError{shoal.CodeOf(err), err.Error()}})
 			return

@@ -43,6 +43,9 @@ func (s *Session) handle(ctx context.Context, f wire.Frame) error {
 		if ends, ok := errors.AsType[endError](err); ok {
 			return ends.error
 		}
+		if ctx.Err() != nil && shoal.CodeOf(err) == shoal.Canceled {
+			return errStopping // nobody took the request back: it may be asked for elsewhere, or later
+		}
 	}
 	if err == nil && !s.settled && row.who != anyDevice {
 		s.settle() // it has become a user's
