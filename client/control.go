@@ -116,10 +116,9 @@ func readControl(r *http.Request) (request controlRequest, err error) {
 	if r.ContentLength < 0 || r.ContentLength > limit {
 		return request, shoal.Errorf(shoal.BadRequest, "a request to the daemon of %d bytes", r.ContentLength)
 	}
-	request.manifest = make([]byte, r.ContentLength)
 	err = json.Unmarshal([]byte(r.URL.Query().Get("request")), &request)
 	if err == nil {
-		_, err = io.ReadFull(r.Body, request.manifest)
+		request.manifest, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	}
 	if err != nil {
 		err = shoal.Errorf(shoal.BadRequest, "a request to the daemon that cannot be read: %w", err)

@@ -112,16 +112,9 @@ func (j *journal) all() (downloads []*Download, err error) {
 	var damaged []error
 	err = j.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(downloadsBucket).ForEach(func(k, v []byte) error {
-			d := new(Download)
-			err := json.Unmarshal(v, d)
-			if err == nil {
-				err = d.Wish.Check()
-			}
-			if err == nil && (len(k) != 8 || d.ID != binary.BigEndian.Uint64(k)) {
-				err = shoal.Errorf(shoal.Corrupt, "its number is %d", d.ID)
-			}
+			d, err := decode(k, v)
 			if err != nil {
-				damaged = append(damaged, shoal.Errorf(shoal.Corrupt, "the queued download %x is damaged: %w; queue it again", k, err))
+				damaged = append(damaged, err)
 				return nil
 			}
 			downloads = append(downloads, d)
@@ -129,6 +122,22 @@ func (j *journal) all() (downloads []*Download, err error) {
 		})
 	})
 	return downloads, errors.Join(append(damaged, err)...)
+}
+
+// decode reads a download as put wrote it. The error has code Corrupt.
+func decode(k, v []byte) (*Download, error) {
+	d := new(Download)
+	err := json.Unmarshal(v, d)
+	if err == nil {
+		err = d.Wish.Check()
+	}
+	if err == nil && (len(k) != 8 || d.ID != binary.BigEndian.Uint64(k)) {
+		err = shoal.Errorf(shoal.Corrupt, "its number is %d", d.ID)
+	}
+	if err != nil {
+		return nil, shoal.Errorf(shoal.Corrupt, "the queued download %x is damaged: %w; queue it again", k, err)
+	}
+	return d, nil
 }
 
 func (j *journal) close() error { return j.db.Close() }

@@ -107,7 +107,7 @@ const maxEntry = 1 << 20
 // readBackup checks a backup and passes what it has to use, which may be nil. What use did counts only if there is no
 // error. The error's code is Corrupt, or Unsupported.
 func readBackup(in io.Reader, use func(k key, value []byte) error) (BackupInfo, error) {
-	r := &backupReader{in: bufio.NewReaderSize(in, 1<<20), sum: sha256.New()}
+	r := &backupReader{in: bufio.NewReaderSize(in, 64<<10), sum: sha256.New()}
 	var info BackupInfo
 	if magic := r.read(len(backupMagic)); r.err == nil && string(magic) != backupMagic {
 		return info, shoal.Errorf(shoal.Unsupported, "this is not a backup that this version of shoal can read: it begins with %q, not %q", magic, backupMagic)
@@ -138,10 +138,15 @@ type backupReader struct {
 	err error
 }
 
+// read returns the next n bytes, or fewer and an error. Memory is taken as they come: n may be a lie.
 func (r *backupReader) read(n int) []byte {
-	b := make([]byte, n)
-	if r.err == nil {
-		_, r.err = io.ReadFull(r.in, b)
+	b := make([]byte, min(n, 64<<10))
+	for done := 0; r.err == nil; {
+		_, r.err = io.ReadFull(r.in, b[done:])
+		if done = len(b); done == n {
+			break
+		}
+		b = append(b, make([]byte, min(done, n-done))...)
 	}
 	r.sum.Write(b)
 	return b
@@ -157,5 +162,9 @@ func (r *backupReader) opaque() []byte {
 	if r.err != nil {
 		return nil
 	}
-	return r.read(n + (4-n%4)%4)[:n]
+	padded := r.read(n + (4-n%4)%4)
+	if r.err != nil {
+		return nil
+	}
+	return padded[:n]
 }

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"math"
 	"time"
 
 	"shoal"
@@ -134,7 +135,11 @@ func (r *Group) append(b []byte) []byte {
 
 func (r *Group) decode(d *decoder) {
 	r.Owner, r.First, r.Epoch, r.Created = d.user(), d.Uint64(), d.Uint64(), d.time()
-	r.Grace = time.Duration(d.Int64()) * time.Second
+	seconds := d.Int64()
+	if seconds < 0 || seconds > int64(math.MaxInt64/time.Second) {
+		d.Fail("a grace of %d seconds", seconds)
+	}
+	r.Grace = time.Duration(seconds) * time.Second
 }
 
 func (r *Member) append(b []byte) []byte { return appendTime(b, r.Since) }
@@ -160,6 +165,9 @@ func (r *Object) decode(d *decoder) {
 		r.Mirrors = make([]shoal.Mirror, d.Count(shoal.MaxMirrors, 4))
 		for i := range r.Mirrors {
 			r.Mirrors[i] = shoal.Mirror(d.String(shoal.MaxMirror))
+		}
+		if len(r.Mirrors) == 0 {
+			d.Fail("no mirrors, where there should be some")
 		}
 	}
 }
