@@ -156,6 +156,19 @@ func TestListsOfPeople(t *testing.T) {
 	})
 }
 
+// A list of names that goes round in a circle would never end, and take all memory.
+func TestListInACircle(t *testing.T) {
+	within(t, func(t *testing.T, s *server) {
+		tr, _ := s.track(nil)
+		s.answerBy(func(f wire.Frame) ([]byte, bool, bool) {
+			page := wire.ListReply{Entries: []wire.Entry{{Name: "a", Facts: &shoal.Facts{}}}, More: true}
+			return wire.AppendReply(nil, f.Kind, f.ID, &page), f.Kind == wire.KindList, false
+		})
+		_, err := tr.List(t.Context(), shoal.Public)
+		wantCode(t, err, shoal.Untrusted)
+	})
+}
+
 // What the server tells by itself arrives, in order, and nothing else may come.
 func TestEvents(t *testing.T) {
 	within(t, func(t *testing.T, s *server) {

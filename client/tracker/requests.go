@@ -75,18 +75,11 @@ func (t *Tracker) Unpublish(ctx context.Context, group shoal.Group, name shoal.N
 
 // List returns all names of the group, in the order of their bytes.
 func (t *Tracker) List(ctx context.Context, group shoal.Group) ([]wire.Entry, error) {
-	var all []wire.Entry
-	for after := ""; ; {
+	return collect(func(after string) ([]wire.Entry, bool, error) {
 		var page wire.ListReply
-		if err := t.call(ctx, wire.KindList, &wire.List{Group: group, After: after, Limit: wire.MaxList}, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Entries...)
-		if !page.More || len(page.Entries) == 0 {
-			return all, nil
-		}
-		after = string(page.Entries[len(page.Entries)-1].Name)
-	}
+		err := t.call(ctx, wire.KindList, &wire.List{Group: group, After: after, Limit: wire.MaxList}, &page)
+		return page.Entries, page.More, err
+	}, func(e *wire.Entry) string { return string(e.Name) })
 }
 
 // LookupName finds an object by its name. The error has code NotFound where there is none.
