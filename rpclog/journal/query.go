@@ -144,7 +144,7 @@ func (p *pager) readFile(ctx context.Context, in blocks) (ended bool, err error)
 		if b.end == p.at.offset {
 			return true, nil
 		}
-		enough := false
+		enough, late := false, false
 		b.eachLine(func(line []byte, start int64) bool {
 			if !inside && p.filter.match(line) && json.Valid(line) {
 				if enough = !p.take(line); enough {
@@ -153,9 +153,10 @@ func (p *pager) readFile(ctx context.Context, in blocks) (ended bool, err error)
 			}
 			inside = false
 			p.at.offset = start + int64(len(line)) + 1
-			return true
+			late = p.filter.grep != nil && time.Now().After(p.until)
+			return !late
 		})
-		if enough {
+		if enough || late {
 			return false, nil
 		}
 		inside, p.at.offset = false, b.end
@@ -222,8 +223,11 @@ func lastIn(ctx context.Context, in blocks, f *filter, n int, found func(offset 
 			if f.match(line) && json.Valid(line) {
 				matches = append(matches, start)
 			}
-			return true
+			return f.grep == nil || ctx.Err() == nil
 		})
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
 		if k := len(matches); k > 0 {
 			found(matches[max(k-n, 0)])
 			n -= min(k, n)

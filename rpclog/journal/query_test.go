@@ -190,3 +190,19 @@ func TestRemovedByHand(t *testing.T) {
 		}
 	}
 }
+
+// A pattern of a kilobyte can be one that takes minutes, and many megabytes, for a page.
+func TestGrepIsBounded(t *testing.T) {
+	for _, pattern := range []string{
+		strings.Repeat(`m{0,1000}`, 110) + "x", `((x{10}){10}){11}`, strings.Repeat(`\pL{1000}`, 100), strings.Repeat(`(m?){100}`, 100), strings.Repeat(`\P{Greek}`, 33), "[", "a**",
+	} {
+		if _, err := compile(pattern); !errors.Is(err, shoal.BadRequest) {
+			t.Errorf("%.20s is taken: %v", pattern, err)
+		}
+	}
+	for _, pattern := range []string{`"op":"(get|publish)"`, `\d{1,3}(\.\d{1,3}){3}`, `(?i)error.{0,200}disk`, `[\p{L}\d_]{3,64}`, strings.Repeat("x", maxPattern-100)} {
+		if re, err := compile(pattern); err != nil || re.String() != pattern {
+			t.Errorf("%.20s is refused: %v", pattern, err)
+		}
+	}
+}
