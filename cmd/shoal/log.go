@@ -174,7 +174,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 func (l *logCommand) print(out *bufio.Writer, line []byte) {
 	if l.json {
-		_, _ = out.Write(line) // Flush tells
+		_, _ = out.WriteString(escaped(string(line))) // Flush tells
 		_ = out.WriteByte('\n')
 		return
 	}

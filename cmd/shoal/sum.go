@@ -95,16 +95,17 @@ func (s *summer) sumAll(files []string) error {
 
 // print prints a line, or with --json what stands for it.
 func (s *summer) print(line string, event map[string]any) error {
-	if s.plain {
+	switch {
+	case s.json:
+		b, err := json.Marshal(event)
+		if err != nil {
+			return err
+		}
+		line = escaped(string(b))
+	case s.plain:
 		line = shoal.Printable(line)
 	}
-	var err error
-	if s.json {
-		err = json.NewEncoder(os.Stdout).Encode(event)
-	} else {
-		_, err = fmt.Println(line)
-	}
-	if err != nil {
+	if _, err := fmt.Println(line); err != nil {
 		return fmt.Errorf("%w: %w", errStdout, err)
 	}
 	return nil
