@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"shoal/tests/bounds"
+	"shoal/tests/names"
 )
 
 var goodMirrors = []string{
@@ -78,4 +79,16 @@ func FuzzMirror(f *testing.F) {
 			}
 		})
 	})
+}
+
+// A URL with a hostile name in it is none, or one whose every character shows as it is.
+func TestHostileNamesInMirrors(t *testing.T) {
+	for _, name := range names.Hostile() {
+		for _, s := range []string{"http://example.com/" + name, "http://" + name + "/x", "http://example.com/?" + name, name, "http://" + name + "@example.com/"} {
+			m, err := ParseMirror(s)
+			if err == nil && (len(m) > MaxMirror || strings.ContainsFunc(string(m)+m.Host(), func(r rune) bool { return r <= ' ' || r >= 0x7f })) {
+				t.Errorf("%q is a mirror", s)
+			}
+		}
+	}
 }

@@ -1,7 +1,9 @@
 package soap
 
 import (
+	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/hooklift/gowsdl/soap"
 
@@ -16,6 +19,7 @@ import (
 	"shoal/soap/enrichment"
 	"shoal/soap/envelope"
 	"shoal/tests/bounds"
+	"shoal/tests/names"
 )
 
 const goodTime = "2026-01-02T03:04:05.678+01:00"
@@ -219,4 +223,46 @@ func FuzzReply(f *testing.F) {
 			}
 		})
 	})
+}
+
+// A service that puts hostile names into facts and zones is not believed: none of it gets any further.
+func TestHostileNamesInReplies(t *testing.T) {
+	answer := &canned{status: 200}
+	e := newExchange(nil)
+	e.transport.RegisterProtocol("canned", answer)
+	c := &Client{e, enrichment.NewEnrichment(soap.NewClient("canned://service", soap.WithHTTPClient(e)))}
+	places := []string{"mediaType", "category", "encoding", "archive", "platform"}
+	for i, name := range names.Hostile() {
+		if strings.ContainsAny(name, "/\\.") && !strings.ContainsFunc(name, unicode.IsControl) && len(name) < 100 {
+			continue // which a media type may have
+		}
+		var text bytes.Buffer
+		if err := xml.EscapeText(&text, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+		for _, as := range []string{name, text.String()} {
+			fields := "<mediaType>text/plain</mediaType><category>text</category>"
+			place := places[i%len(places)]
+			if lied := "<" + place + ">" + as + "</" + place + ">"; i%len(places) < 2 {
+				fields = strings.NewReplacer("<"+place+">text/plain</"+place+">", lied, "<"+place+">text</"+place+">", lied).Replace(fields)
+			} else {
+				fields += lied
+			}
+			answer.body = []byte(enrichReply(fields))
+			facts, err := c.Enrich(t.Context(), "a", 5, []byte("hello"))
+			if err == nil && (facts.Validate() != nil || strings.ContainsFunc(facts.MediaType+facts.Category+facts.Encoding+facts.Archive+facts.Platform, unicode.IsControl)) {
+				t.Errorf("%.100q is believed: %+v", name, facts)
+			}
+			answer.body = []byte(stampReply(goodTime, as, "7"))
+			stamp, stampErr := c.Stamp(t.Context(), 5)
+			if stampErr == nil && strings.ContainsFunc(stamp.Zone, unicode.IsControl) {
+				t.Errorf("%.100q is believed: %+v", name, stamp)
+			}
+			for _, err := range []error{err, stampErr} {
+				if err != nil && shoal.CodeOf(err) == shoal.Internal {
+					t.Errorf("an error without a code: %v", err)
+				}
+			}
+		}
+	}
 }
