@@ -1,6 +1,12 @@
 package shoal
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"shoal/tests/bounds"
+)
 
 func TestParseRange(t *testing.T) {
 	const mib = 1 << 20
@@ -54,4 +60,38 @@ func TestRangeInObject(t *testing.T) {
 			t.Errorf("%+v in %d bytes is %+v, %v", r, size, got, err)
 		}
 	}
+}
+
+// FuzzTyped reads what people type and paste: ranges, and the texts of keys and hashes.
+func FuzzTyped(f *testing.F) {
+	for _, s := range []string{
+		"1M-2M", "-5", "7-", "0-0", "1kiB-2T", "65536G-", "9223372036854775807-", FileID{1}.String(), DeviceID{2}.String(), RealmKey{3}.String(), "\u0661-\u0662",
+	} {
+		f.Add(s, int64(1<<20))
+	}
+	f.Fuzz(func(t *testing.T, s string, size int64) {
+		bounds.Hold(t, len(s), func() {
+			if r, err := ParseRange(s); err == nil {
+				o := Object{Size: size}
+				is, err := r.In(o)
+				if o.Check() == nil && err == nil {
+					first, count := o.PiecesOf(is)
+					if is.Begin < 0 || is.End < is.Begin || is.End > size || first < 0 || count < 1 || first+count > o.Pieces() {
+						t.Errorf("%q of %d bytes is %+v, %d pieces from %d on", s, size, is, count, first)
+					}
+				}
+			} else if !errors.Is(err, BadRequest) {
+				t.Error(err)
+			}
+			if id, err := ParseFileID(s); err == nil && (id.String() != strings.ToLower(s) || len(s) != 64) {
+				t.Errorf("%q is the FileID %v", s, id)
+			}
+			if id, err := ParseDeviceID(s); err == nil && (id.String() != strings.ToLower(s) || len(s) != 52) {
+				t.Errorf("%q is the device %v", s, id)
+			}
+			if key, err := ParseRealmKey(s); err == nil && (key.String() != strings.ToLower(s) || len(s) != 52) {
+				t.Errorf("%q is the realm %v", s, key)
+			}
+		})
+	})
 }

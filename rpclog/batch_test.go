@@ -295,3 +295,20 @@ func FuzzOpen(f *testing.F) {
 		})
 	})
 }
+
+// FuzzResult reads what a service answers.
+func FuzzResult(f *testing.F) {
+	f.Add(AppendResult(nil, Result{Status: OK, Verified: true, Stored: 3, Mark: 9}))
+	f.Add(AppendResult(nil, Result{Status: Busy}))
+	f.Add(AppendStats(nil, Stats{Stored: 7}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		bounds.Hold(t, len(b), func() {
+			if r, err := DecodeResult(b); err == nil && !bytes.Equal(AppendResult(nil, r), b) {
+				t.Errorf("%x is read as %+v", b, r)
+			}
+			if s, err := DecodeStats(b); err == nil && !bytes.Equal(AppendStats(nil, s), b) {
+				t.Errorf("%x is read as %+v", b, s)
+			}
+		})
+	})
+}

@@ -130,3 +130,32 @@ func FuzzDecoder(f *testing.F) {
 		})
 	})
 }
+
+// FuzzOracle has both encoders write the same values, and ours read them again.
+func FuzzOracle(f *testing.F) {
+	f.Add(uint32(1), uint64(2), int64(-3), true, []byte("fixed"), []byte{4}, "grüße", []byte{5, 6})
+	f.Add(uint32(0), uint64(0), int64(0), false, []byte{}, []byte{}, "", []byte{})
+	f.Fuzz(func(t *testing.T, a uint32, b uint64, c int64, d bool, fixed, opaque []byte, text string, list []byte) {
+		if len(opaque) > 64 || len(text) > 64 || len(list) > 16 {
+			return
+		}
+		bounds.Hold(t, len(fixed)+len(opaque)+len(text)+len(list), func() {
+			s := sample{A: a, B: b, C: c, D: d, F: opaque, G: text}
+			copy(s.E[:], fixed)
+			for _, v := range list {
+				s.H = append(s.H, uint32(v)<<24)
+			}
+			var want bytes.Buffer
+			if err := oracle.Write(&want, s); err != nil {
+				t.Fatal(err)
+			}
+			got := s.encode()
+			if !bytes.Equal(got, want.Bytes()) {
+				t.Errorf("%+v\n got %x\nwant %x", s, got, want.Bytes())
+			}
+			if again, err := decodeSample(got); err != nil || !bytes.Equal(again.encode(), got) {
+				t.Errorf("%+v is read as %+v, %v", s, again, err)
+			}
+		})
+	})
+}

@@ -4,11 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"shoal"
 	"shoal/client/store"
@@ -55,7 +61,7 @@ func FuzzServed(f *testing.F) {
 	small := place(f, random(100, 71))
 	some := partOf(f, place(f, random(3*pieceLength, 72)), 0, 2)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounds.Hold(t, len(b), func() {
+		bounds.HoldSaid(t, func() (said int) {
 			synctest.Test(t, func(t *testing.T) {
 				script := frames.New(b)
 				o := ticketstest.New(t)
@@ -79,6 +85,7 @@ func FuzzServed(f *testing.F) {
 				read := checker{raw: c, contents: []store.Content{whole, some, small}, handles: map[uint32]store.Content{}}
 				r.run.Go(read.all)
 				for step, more := script.Next(spoken); more; step, more = script.Next(spoken) {
+					said += len(step.Bytes)
 					read.asked.Sent(step.Bytes)
 					if _, err := c.Write(step.Bytes); err != nil {
 						break // the peer has hung up
@@ -88,6 +95,7 @@ func FuzzServed(f *testing.F) {
 				_ = c.nc.(interface{ CloseWrite() error }).CloseWrite()
 				r.run.Wait()
 			})
+			return said
 		})
 	})
 }
@@ -156,3 +164,74 @@ func (c *checker) block(request wire.Frame, head *wire.PieceHead, length int) {
 
 // fuzzBuffers are a block's bytes, and what they should be.
 var fuzzBuffers = [2][]byte{make([]byte, shoal.MaxBlock), make([]byte, shoal.MaxBlock)}
+
+// sent are the events that FuzzSource sends, those that break a rule last.
+var sent = []wire.Kind{wire.KindHave, wire.KindChoke, wire.KindUnchoke, wire.KindWithdraw, wire.KindBye, wire.KindEpoch, wire.KindCancel}
+
+// FuzzSource has a source answer whatever it likes to what a download asks it for. The download ends, and with the file as it
+// is or not at all; and nothing else lies in its folder then.
+func FuzzSource(f *testing.F) {
+	for how := range byte(16) {
+		f.Add([]byte{0, how, 1, 1, 1, 0, how, 1, 0, 0, how, 1, 2, 0, 0, how, 1, 7, 0, how, 9, 0, 0, how})
+		f.Add([]byte{1, 0, 1, 1, 1, 0, how, how, how, how, 0, how, 1, how, 1, how, 0, 3, how, how})
+		f.Add([]byte{0, 0, 0, 0, 0, how, how, 0, how, 0, how, how, 0, how, 200, how, how, how})
+	}
+	files := []*store.File{place(f, random(2*pieceLength+100, 73)), place(f, random(20_000, 74))}
+	right, buffers := files[0].Manifest(), new(store.Buffers)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		bounds.HoldSaid(t, func() int {
+			var said atomic.Int64
+			synctest.Test(t, func(t *testing.T) {
+				script := frames.New(b)
+				file := files[int(script.Byte())%len(files)]
+				script.Know(file.Object(), *right, *file.Manifest(), shoal.Bitfield{0xa0}, shoal.Bitfield{0xe0})
+				w := newWorld(t, file)
+				w.pool = NewPool(identity.NewKey(), plaintext, w.dial, buffers, zerolog.Nop())
+				honest := &scripted{world: w, whole: true, asked: map[int]int{}}
+				var turn sync.Mutex // guards script
+				liar := w.script(func(_ *scripted, c *identity.Established, f wire.Frame) ([]byte, bool) {
+					right, err := honest.reply(c, f)
+					if err != nil {
+						t.Error(err)
+					}
+					turn.Lock()
+					step := frames.Step{Bytes: right}
+					if !script.Over() {
+						step = script.Answer(f.Header, right, sent)
+					}
+					turn.Unlock()
+					said.Add(int64(len(step.Bytes)))
+					time.Sleep(step.Wait)
+					return step.Bytes, true
+				})
+				tr := w.transfer(liar)
+				tr.Timeout = 5 * time.Second
+				got, err := tr.Run(w.ctx)
+				checkFetched(t, tr.Dir, file, got, err)
+			})
+			return int(said.Load())
+		})
+	})
+}
+
+// checkFetched looks at what a download has left.
+func checkFetched(t *testing.T, dir string, file, got *store.File, err error) {
+	t.Helper()
+	left, readErr := os.ReadDir(dir)
+	must(t, readErr)
+	if err != nil {
+		for _, e := range left {
+			if !strings.HasPrefix(e.Name(), ".") {
+				t.Errorf("%s is left of a download that failed: %v", e.Name(), err)
+			}
+		}
+		return
+	}
+	defer got.Close()
+	if len(left) != 1 || left[0].Name() != "got" {
+		t.Errorf("the folder has %v", left)
+	}
+	if size := file.Object().Size; got.Object() != file.Object() || !bytes.Equal(bytesOf(t, got, 0, size), bytesOf(t, file, 0, size)) {
+		t.Error("other bytes were fetched")
+	}
+}

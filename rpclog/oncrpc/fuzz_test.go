@@ -8,11 +8,15 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/vmware/go-nfs-client/nfs/rpc"
 
 	"shoal/tests/bounds"
+	"shoal/wire/wiretest"
 	"shoal/xdr"
 )
 
@@ -167,4 +171,76 @@ func TestNextLeavesTheRest(t *testing.T) {
 	if err != nil || restErr != nil || string(record) != "one" || string(rest) != "rest" {
 		t.Errorf("%q, %v and %q, %v", record, err, rest, restErr)
 	}
+}
+
+// FuzzStream holds a whole connection: records, halves of them, TLS that begins, and noise. It ends when the other side
+// does, and nothing comes but replies to what was called.
+func FuzzStream(f *testing.F) {
+	call := unhex(f, callOf+echo+none+none+"01020304")
+	f.Add(slices.Concat(fragment(call, true), fragment(call[:7], false), fragment(call[7:], true)))
+	f.Add(append(fragment(unhex(f, probe), true), "\x16\x03\x01\x00\x05hello"...))
+	f.Add(fragment(call[:20], true))
+	f.Add([]byte{0xFF, 0xFF, 0xFF, 0xFF})
+	s := testServer()
+	s.TLS = selfSigned(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		bounds.Hold(t, len(b), func() {
+			synctest.Test(t, func(t *testing.T) {
+				theirs, ours := wiretest.Pipe()
+				set := newConnSet(1)
+				c := s.newConn(ours)
+				set.enter(c)
+				ended := make(chan struct{})
+				go func() { defer close(ended); c.run(t.Context()); set.leave(c) }()
+				_, err := theirs.Write(b)
+				if err == nil {
+					err = theirs.(interface{ CloseWrite() error }).CloseWrite()
+				}
+				<-ended
+				said, readErr := io.ReadAll(theirs)
+				if err != nil || readErr != nil || len(said) > len(b)+1<<10 {
+					t.Errorf("%d bytes in reply to %d: %v, %v", len(said), len(b), err, readErr)
+				}
+				theirs.Close()
+			})
+		})
+	})
+}
+
+// FuzzClient has a server say whatever it likes to a client that calls it, and rpcbind to one that registers.
+func FuzzClient(f *testing.F) {
+	for _, v := range vectors {
+		f.Add(fragment(unhex(f, v.reply), true))
+	}
+	f.Add(fragment(unhex(f, started), true))
+	f.Add([]byte{0x7F, 0xFF, 0xFF, 0xFF})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		bounds.Hold(t, len(b), func() {
+			synctest.Test(t, func(t *testing.T) {
+				theirs, ours := wiretest.Pipe()
+				c, err := Dial(t.Context(), Target{
+					Network: "tcp", Address: "x", Program: testProgram, Version: 2, MaxReply: 4 << 10,
+					Dial: func(context.Context, string, string) (net.Conn, error) { return ours, nil },
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.mu.Lock()
+				c.xid = 41 // so that an answer can fit
+				c.mu.Unlock()
+				go func() {
+					_, _ = io.ReadAtLeast(theirs, make([]byte, 1), 1)
+					_, _ = theirs.Write(b)
+					theirs.(interface{ CloseWrite() error }).CloseWrite()
+				}()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if err := c.unset(ctx, Mapping{Program: testProgram, Version: 2, Protocol: ProtocolTCP, Port: 9}); err == nil && len(b) < 3*24 {
+					t.Errorf("%x is three answers", b)
+				}
+				c.Close()
+				theirs.Close()
+			})
+		})
+	})
 }

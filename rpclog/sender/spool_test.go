@@ -10,6 +10,7 @@ import (
 
 	"shoal"
 	"shoal/rpclog"
+	"shoal/tests/bounds"
 )
 
 var us = rpclog.Sender{Device: shoal.DeviceID{1, 2, 3}, Process: 77}
@@ -234,4 +235,42 @@ func TestBatchesHoldTheLargestEntry(t *testing.T) {
 	if small.count == 0 || small.count > rpclog.MaxEntries {
 		t.Errorf("%d small entries", small.count)
 	}
+}
+
+// FuzzSpool opens what lies where a spool should be, and takes out of it whatever is whole.
+func FuzzSpool(f *testing.F) {
+	one := &batch{sender: rpclog.Sender{Device: shoal.DeviceID{1}, Process: 2}, first: 1, count: 2, lines: 2, entries: []byte("entries!")}
+	two := &batch{sender: one.sender, first: 3, count: 1, lost: 1, entries: []byte{0, 0, 0, 0}}
+	f.Add(appendRecord(appendRecord(nil, one), two))
+	f.Add(appendRecord(appendRecord(nil, two), one))
+	f.Add(appendRecord(nil, one)[:20])
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := os.WriteFile(filepath.Join(dir, "000000000001.spool"), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		bounds.Hold(t, len(b), func() {
+			s, torn, err := openSpool(dir, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.close()
+			if torn < 0 || torn > int64(len(b)) {
+				t.Errorf("%d bytes of %d are cut off", torn, len(b))
+			}
+			for steps := 0; !s.empty(); steps++ {
+				next, err := s.peek()
+				if err == nil {
+					err = s.advance(next)
+				}
+				if err != nil {
+					_, _, err = s.drop()
+				}
+				if err != nil || steps > len(b) {
+					t.Fatalf("after %d steps: %v", steps, err)
+				}
+			}
+		})
+	})
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"shoal"
 	"shoal/rpclog"
+	"shoal/tests/bounds"
 )
 
 // TestRead pages through what is stored, and gets errors as they are.
@@ -57,4 +59,19 @@ func TestHalfAnswer(t *testing.T) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
+}
+
+// FuzzPage reads what is said at the socket of a log service.
+func FuzzPage(f *testing.F) {
+	for _, s := range []string{"", "{}\n", "{\"x\":1}\n{\"next\":\"a1.0\",\"more\":true}\n", "{\"error\":{\"code\":3,\"text\":\"\\u001b[2J\"}}\n", "\n\n{\"next\":\"x\"}\n", "{\"next\":\"x\"}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		bounds.Hold(t, len(b), func() {
+			p, err := readPage(bytes.NewReader(b))
+			if err == nil && (p.Next == "" || len(p.Lines) > bytes.Count(b, []byte("\n"))) {
+				t.Errorf("%q is read as %+v", b, p)
+			}
+		})
+	})
 }

@@ -151,7 +151,7 @@ func FuzzFrames(f *testing.F) {
 	}
 	whole := identity.SignCandidates(asker, []identity.Candidate{{Security: wire.Plaintext, Addr: mustAddr("192.0.2.1:7401")}}, time.Now(), time.Hour)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounds.Hold(t, len(b), func() {
+		bounds.HoldSaid(t, func() (said int) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHost(overPlaintext)
 				h.Registry.Changed = h.Changed
@@ -170,6 +170,7 @@ func FuzzFrames(f *testing.F) {
 				)
 				var sent frames.Asked
 				for step, more := script.Next(asked); more; step, more = script.Next(asked) {
+					said += len(step.Bytes)
 					sent.Sent(step.Bytes)
 					if _, err := c.conn.Write(step.Bytes); err != nil {
 						break // the server has hung up
@@ -180,6 +181,7 @@ func FuzzFrames(f *testing.F) {
 				c.checkAnswers(&sent)
 				c.close()
 			})
+			return said
 		})
 	})
 }

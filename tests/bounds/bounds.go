@@ -27,8 +27,17 @@ const (
 // large for each input, such as a buffer of a fixed size, does so before it calls Hold.
 func Hold(t testing.TB, size int, work func()) {
 	t.Helper()
+	HoldSaid(t, func() int {
+		work()
+		return size
+	})
+}
+
+// HoldSaid is Hold for work that tells afterwards how many bytes were said to what is tested.
+func HoldSaid(t testing.TB, work func() (size int)) {
+	t.Helper()
 	began, heap, used := time.Now(), allocated(), processorTime(t)
-	work()
+	size := work()
 	cost, took, waited := allocated()-heap, processorTime(t)-used, time.Since(began)
 	if bound := slack * Bound(size); cost > bound {
 		t.Errorf("%d bytes were allocated for an input of %d, for which %d are the limit", cost, size, bound)

@@ -64,10 +64,10 @@ func isModule(folder string) bool {
 	return err == nil
 }
 
-// holds tells whether a target calls bounds.Hold.
+// holds tells whether a target calls bounds.Hold, or HoldSaid.
 func holds(f *ast.FuncDecl) (found bool) {
 	ast.Inspect(f.Body, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Hold" {
+		if s, ok := n.(*ast.SelectorExpr); ok && strings.HasPrefix(s.Sel.Name, "Hold") {
 			of, ok := s.X.(*ast.Ident)
 			found = found || ok && of.Name == "bounds"
 		}
