@@ -8,7 +8,7 @@
 # how often each operation is chosen, relative to the others.
 #
 # For each step: operations a second, milliseconds that they took, exit codes (docs/OPERATIONS.md), and where the time of the
-# CPUs went. In the end the knee, from which more sessions only make all of it slower; what is nearest to being full there;
+# CPUs went. In the end the knee, after which no step has a tenth more operations a second; what is nearest to being full there;
 # what the server's CPU time goes to; and the memory and descriptors of the daemons. It ends with 1 when anything was
 # wrong, or when a daemon keeps descriptors, goroutines or memory after the load; then the logs stay.
 # A command takes some 20 ms of CPU time: on a few CPUs it is the commands that fill them, long before the daemons do. The
@@ -151,32 +151,35 @@ compare() {
 
 # show_knee: where more sessions bring nothing, and why.
 show_knee() {
-    local at rate next p99 p99_next clients
+    local at rate p99 clients last_rate last_p99 last
     echo
     awk 'BEGIN { print "  sessions  operations/s     p99 ms" } { printf "  %8d %13.1f %10.1f\n", $1, $2 / 1000, $3 / 1000 }' "$work/steps"
     at=$(knee "$work/steps")
     if ((at == 0)); then
-        say "No knee: with every step there were more operations a second, or they took hardly longer"
+        say "No knee: the last step has over a tenth more operations a second than each before"
         at=$(wc -l <"$work/steps")
     else
         read -r clients rate p99 < <(sed -n "${at}p" "$work/steps")
-        read -r _ next p99_next < <(sed -n "$((at + 1))p" "$work/steps")
-        say "The knee: $clients sessions with $((rate / 1000)) operations a second and a p99 of $((p99 / 1000)) ms; the next step has $((next / 1000)) and $((p99_next / 1000)) ms"
+        read -r last last_rate last_p99 < <(tail -n 1 "$work/steps")
+        say "The knee: $clients sessions with $((rate / 1000)) operations a second and a p99 of $((p99 / 1000)) ms; no larger step has a tenth more, and $last sessions have $((last_rate / 1000)) and $((last_p99 / 1000)) ms"
     fi
     cat "$work/shares.$at"
     read -r full name open limit < <(descriptors)
     echo "  descriptors: $full % of what it may have at $name ($open of $limit), at the most of all steps"
     echo "  nearest to being full: $(fullest "$work/shares.$at" "$full")"
-    say "What the server's CPU time went to there (go tool pprof $profiles/cpu.$at)"
+    say "What the server's CPU time went to there, and who held locks that others waited for until then ($profiles/{cpu,locks}.$at)"
     go tool pprof -top -nodecount 15 "$profiles/cpu.$at" 2>/dev/null | tail -n +4 || echo "  there is no profile"
+    go tool pprof -top -cum -nodecount 8 "$profiles/locks.$at" 2>/dev/null | tail -n +5 || echo "  there is no profile"
 }
 
-# fullest SHARES DESCRIPTORS: what is nearest to being full.
+# fullest SHARES DESCRIPTORS: what is nearest to being full. Locks are when a goroutine waits for one all the time, unless it
+# is the CPU that who has the lock waits for.
 fullest() {
     awk -v open="$2" '
-        /CPU/ { full["CPU"] = $2 }
-        /disk/ { full["disk"] = $2; full["locks (a goroutine waits all the time)"] = $10 / 10 }
-        END { full["descriptors"] = open; for (is in full) if (full[is] >= most) { most = full[is]; what = is }; printf "%s, %d %%\n", what, most }' "$1"
+        function see(is, full) { if (full > most) { most = full; what = is } }
+        / CPU / { see("CPU", $2) }
+        / disk / { see("disk", $2); see("locks", $11 > 1000 ? 100 : $11 / 10) }
+        END { see("descriptors", open); printf "%s, %d %%\n", what, most }' "$1"
 }
 
 begin

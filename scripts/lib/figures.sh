@@ -86,17 +86,17 @@ table() {
         END { show() }'
 }
 
-# knee FILE: of lines "clients thousandths-of-operations-a-second p99-in-microseconds", the number of that with the knee: the
-# first after which none has a tenth more operations a second, while the p99 of the next is at least half as long again. 0 if
-# there is none.
+# knee FILE: of lines "clients thousandths-of-operations-a-second ...", the number of that with the knee: the first after which
+# none has a tenth more operations a second, so that more clients only wait longer. 0 if that is the last one.
 knee() {
-    awk '{ rate[NR] = $2; p99[NR] = $3 }
+    awk '{ rate[NR] = $2 }
         END {
+            at = NR
             for (i = NR - 1; i > 0; i--) {
                 if (rate[i + 1] > best) best = rate[i + 1]
-                if (best < 1.1 * rate[i] && p99[i + 1] >= 1.5 * p99[i]) at = i
+                if (best < 1.1 * rate[i]) at = i
             }
-            print at + 0
+            print at < NR ? at : 0
         }' "$1"
 }
 
