@@ -92,6 +92,7 @@ func (c *Conn) serverEvent(f *Frame) {
 	c.meet(f)
 	switch m := f.Message.(type) {
 	case *wire.Epoch:
+		c.raised(f, m)
 		c.epochTold(f, m.Group, m.Epoch)
 		c.server.process.hearEpoch(m.Group, heard{m.Epoch, f.At})
 		if len(c.server.epochs) < maxGroups {
@@ -101,6 +102,24 @@ func (c *Conn) serverEvent(f *Frame) {
 		c.gone(f, m)
 	case *wire.Revocation:
 		c.revocationTold(f, m)
+	}
+}
+
+// raised holds rule E1: when somebody is told that an epoch was raised, so is everybody who got a ticket at the one before.
+func (c *Conn) raised(f *Frame, m *wire.Epoch) {
+	before := c.serverLore().epochs[m.Group]
+	if m.Reason == wire.EpochCurrent || m.Epoch <= before.epoch || before.epoch == 0 {
+		return
+	}
+	for other := range c.trace.conns {
+		known := other.server.epochs[m.Group]
+		if other == c || other.Identity != c.Identity || other.server.members[m.Group] != before.epoch || known.epoch >= m.Epoch {
+			continue
+		}
+		other.owe(duty{"E1", f.At.Add(time.Second), Responder, "no EPOCH, which others were told", func(f *Frame) bool {
+			told, ok := f.Message.(*wire.Epoch)
+			return ok && told.Group == m.Group && told.Epoch >= m.Epoch
+		}})
 	}
 }
 

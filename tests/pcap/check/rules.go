@@ -80,7 +80,7 @@ var Rules = []Rule{
 	{"G11", "", "which shares a server ends"},
 	{"K1", "every ticket that a server gives", ""},
 	{"K2", "", "what a server knows of its own state and clock"},
-	{"E1", "EPOCH to who removed somebody or deleted the group", "who is in a group"},
+	{"E1", "EPOCH to who removed somebody or deleted the group, and to all who got a ticket before", "who else is in a group"},
 	{"E2", "GONE to who stopped sharing", "which names there are"},
 	{"E3", "EPOCH or GONE ahead of the reply to ANNOUNCE", "which of the two"},
 	{"E4", "REVOKED to all sessions of a server which told one", ""},

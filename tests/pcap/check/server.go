@@ -15,9 +15,10 @@ import (
 type serverSide struct {
 	process *process // the initiator's
 	owed    map[string]bool
-	revoked map[string]bool       // chains that were told on this connection
-	epochs  map[shoal.Group]heard // that were
-	gone    map[goneFile]*Frame   // likewise
+	revoked map[string]bool        // chains that were told on this connection
+	epochs  map[shoal.Group]heard  // that were
+	members map[shoal.Group]uint64 // epochs at which the initiator was in the group, as it got a ticket
+	gone    map[goneFile]*Frame    // likewise
 	offers  map[shoal.Swarm]bool
 	listed  bool // candidates were announced
 	pages   map[string]page
@@ -38,7 +39,7 @@ func (c *Conn) established(f *Frame) {
 	}
 	c.server = serverSide{
 		process: newProcess(c.Device, c), owed: map[string]bool{}, revoked: map[string]bool{},
-		epochs: map[shoal.Group]heard{}, gone: map[goneFile]*Frame{}, offers: map[shoal.Swarm]bool{}, pages: map[string]page{},
+		epochs: map[shoal.Group]heard{}, members: map[shoal.Group]uint64{}, gone: map[goneFile]*Frame{}, offers: map[shoal.Swarm]bool{}, pages: map[string]page{},
 	}
 	for chain, r := range c.serverLore().revoked {
 		if f.At.Sub(r.at) > slack && c.now(f.At).Add(slack).Before(r.expires) {
@@ -151,6 +152,9 @@ func (c *Conn) ticket(f *Frame, m *wire.TicketReply) {
 		c.violate(f, "K1", "the ticket is by another realm than the server")
 	default:
 		c.epochTold(f, t.Group, m.Epoch)
+		if len(c.server.members) < maxGroups {
+			c.server.members[t.Group] = m.Epoch
+		}
 	}
 	c.checkRevoked(f, said)
 }

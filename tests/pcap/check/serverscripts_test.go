@@ -205,6 +205,13 @@ var toServers = []breach{
 		b.wait(10 * time.Second)
 		e.ping()
 	}},
+	{"E1", "no EPOCH, which another member was told", func(b *book) {
+		alice, bob := twoServed(b)
+		alice.call(wire.KindTicket, &wire.TicketRequest{Group: "lab"}, &wire.TicketReply{Ticket: b.realm.pass(b.realm.alice, b.now).ticket(), Epoch: 7, Now: b.now.UnixMilli()})
+		bob.event(Responder, wire.KindEpoch, &wire.Epoch{Group: "lab", Epoch: 8, Reason: wire.EpochDevice})
+		b.wait(10 * time.Second)
+		alice.ping()
+	}},
 	{"E2", "no GONE after STOP_SHARE", func(b *book) {
 		e := asBob(b)
 		e.mutate(wire.KindStopShare, &wire.StopShare{Sequence: 1, Group: "lab", Name: "a", File: tiny.ID}, 1)
