@@ -86,10 +86,11 @@ func parseChange(b []byte) (c Change, err error) {
 			return c, fmt.Errorf("reading the database: %w", protowire.ParseError(n))
 		}
 		b = b[n:]
-		switch field {
-		case keyField:
+		switch {
+		case kind != protowire.BytesType: // of another type a field is an unknown one
+		case field == keyField:
 			c.Key = content
-		case valueField:
+		case field == valueField:
 			c.Value = content
 		}
 	}
