@@ -49,6 +49,34 @@ func TestEager(t *testing.T) {
 	}
 }
 
+// A block that comes once more does no harm to a piece of which all is there and which waits to be verified.
+func TestEagerTwice(t *testing.T) {
+	e := newWorld(t, 1, Config{Eager: true}, unproven).engine
+	step := func(ev Event) []Action { return e.Step(ev, nil) }
+	step(Event{Kind: Found, Peer: id(1)})
+	var come []Action
+	for asked := step(Event{Kind: Connected, Peer: id(1), Whole: true}); len(asked) > 0; asked = asked[1:] {
+		if a := asked[0]; a.Kind == Request {
+			come = append(come, a)
+			asked = append(asked, step(Event{Kind: BlockArrived, Peer: id(1), Piece: a.Piece, Begin: a.Begin, Length: a.Length})...)
+		}
+	}
+	for _, a := range come {
+		for _, did := range step(Event{Kind: BlockArrived, Peer: id(1), Piece: a.Piece, Begin: a.Begin, Length: a.Length}) {
+			if did.Kind == Discard {
+				t.Fatalf("piece %d is thrown away", did.Piece)
+			}
+		}
+	}
+	step(Event{Kind: ManifestVerified, Peer: id(1)})
+	for _, a := range step(Event{Kind: Opened}) {
+		if a.Kind == Verify {
+			return
+		}
+	}
+	t.Error("nothing is verified")
+}
+
 // One that was late, and from whom all was taken back, is asked again: there is nothing that could come from it else.
 func TestLateAndRelieved(t *testing.T) {
 	e := newWorld(t, 4, Config{}, true).engine

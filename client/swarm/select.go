@@ -223,6 +223,9 @@ func (e *Engine) uncalled(p *peer, ev *Event, actions []Action) []Action {
 func (e *Engine) count(p *peer, a *partial, ev *Event, actions []Action) []Action {
 	if a == nil || a.missing == 0 {
 		e.wasted += int64(ev.Length)
+		if a != nil && !e.opened { // all of it is there, and waits to be verified
+			return actions
+		}
 		return append(actions, Action{Kind: Discard, Piece: ev.Piece})
 	}
 	fresh, owed := a.arrive(ev.Begin, ev.Length, p.number)
