@@ -42,8 +42,9 @@ bench-swarm: setup-bench build ## measure downloads from many peers on links wit
 bench-hostile: setup-test build ## measure what attackers cost everybody else, and check the figures that must hold (as root)
 	go run -tags native ./tests/bench/hostile
 
-stress: setup-test build ## many sessions at a time, each answer checked: what becomes slow, full or wrong (CLIENTS=300 SECONDS=15 MIX=…)
+stress: setup-test build ## many sessions at a time, each answer checked (CLIENTS=300 SECONDS=15 MIX=…), and then attackers (as root)
 	@scripts/stress.sh
+	@$(MAKE) bench-hostile
 
 soak: setup-test build ## use it for MINUTES=… while daemons are killed, links cut, disks filled; all that was promised must be there (as root)
 	@scripts/soak.sh "$(or $(MINUTES),10)"
