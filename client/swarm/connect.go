@@ -96,6 +96,7 @@ func (e *Engine) lose(p *peer) {
 		return
 	}
 	e.void(p)
+	e.leave(p)
 	if p.phase == present {
 		for k, other := range e.present {
 			if other == p {
@@ -109,6 +110,15 @@ func (e *Engine) lose(p *peer) {
 	p.phase, p.manifest, p.hashes, p.choked, p.ceiling = away, false, false, false, 0
 	e.connected--
 	p.retryAt = e.now + e.pause(p)
+}
+
+// leave lets others have the pieces that p was to send alone.
+func (e *Engine) leave(p *peer) {
+	for _, a := range e.partials {
+		if a.owner == p {
+			a.owner, e.released = nil, true
+		}
+	}
 }
 
 // void takes back all that p was asked for.

@@ -101,3 +101,24 @@ func TestLateAndRelieved(t *testing.T) {
 	}
 	t.Error("it is never asked again")
 }
+
+// A piece that one source was to send alone is others' when that one is gone, also if it owed nothing just then.
+func TestLoneSenderIsReplaced(t *testing.T) {
+	e := newWorld(t, 1, Config{}, true).engine
+	step := func(ev Event) []Action { return e.Step(ev, nil) }
+	step(Event{Kind: Found, Peer: id(1)})
+	step(Event{Kind: Connected, Peer: id(1), Whole: true})
+	p, a := e.peer(id(1)), e.partials[0]
+	for len(p.requests) > 0 {
+		e.release(p, 0)
+	}
+	a.alone, a.owner = true, p
+	step(Event{Kind: Found, Peer: id(2)})
+	step(Event{Kind: Connected, Peer: id(2), Whole: true})
+	for _, did := range step(Event{Kind: Lost, Peer: id(1)}) {
+		if did.Kind == Request && did.Peer == id(2) {
+			return
+		}
+	}
+	t.Error("the rest of it is asked of nobody")
+}
