@@ -97,9 +97,10 @@ type keyParser struct {
 	bad  bool
 }
 
-func (p *keyParser) part() (part string) {
-	part, p.rest, _ = strings.Cut(p.rest, "/")
-	p.bad = p.bad || part == ""
+func (p *keyParser) part() string {
+	part, rest, more := strings.Cut(p.rest, "/")
+	p.bad = p.bad || part == "" || more && rest == ""
+	p.rest = rest
 	return part
 }
 
