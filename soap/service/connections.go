@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// mostEnding is how many connections that were closed may be on their way out when the next one is taken.
-const mostEnding = 16
-
 // connections keeps the number of connections down. Whoever opens many and stays silent loses those that have been
 // silent for longest as soon as others come, and locks nobody out. Who has asked something goes last.
 type connections struct {
@@ -37,8 +34,7 @@ func newConnections(limit int) *connections {
 	return c
 }
 
-// note hears from net/http what becomes of a connection. While more are closed than have ended, further ones wait in the
-// kernel's backlog, or what they leave behind would pile up.
+// note hears from net/http what becomes of a connection.
 func (c *connections) note(nc net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,9 +42,6 @@ func (c *connections) note(nc net.Conn, state http.ConnState) {
 	case http.StateNew:
 		if len(c.all)-c.evicted >= c.limit {
 			c.evict()
-		}
-		for c.evicted > mostEnding {
-			c.ended.Wait()
 		}
 		c.all[nc] = &quiet{since: time.Now()}
 	case http.StateIdle:
